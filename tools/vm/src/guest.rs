@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! One boot: what to put into the guest, and what came out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{bail, ensure, Context, Result};
+
+use crate::choice::KernelChoice;
+use crate::initramfs::Tree;
+use crate::modules::modules;
+use crate::outcome::{unpack, Outcome, Report, RunError};
+use crate::prepare::{prepare, Prepared};
+use crate::qemu::{self, End, Files};
+
+/// How the guest's processors are emulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// CPUs run in parallel on the host's clock: quick, for tests.
+    #[default]
+    Functional,
+    /// CPUs take turns, time is the number of instructions: every run with the same inputs gives the
+    /// same bytes, however loaded the host is. All CPUs are equally fast (125 million instructions
+    /// per guest second each, with 8 of them).
+    Lockstep,
+}
+
+/// One boot of a guest.
+#[derive(Debug, Clone)]
+pub struct Guest {
+    /// How processors are emulated.
+    pub mode: Mode,
+    /// Number of CPUs; `smp` overrides it.
+    pub cpus: u32,
+    /// Memory, as QEMU's -m takes it: `2G`, `512M`.
+    pub mem: String,
+    /// Processor topology, as QEMU's -smp takes it: `16,sockets=2,cores=4,threads=2`.
+    pub smp: Option<String>,
+    /// The kernel to boot.
+    pub kernel: KernelChoice,
+    /// Files and folders of the host, and their absolute paths in the guest.
+    pub files: Vec<(PathBuf, PathBuf)>,
+    /// Programs for the guest's /bin, with another name if one is given; the libraries that ldd
+    /// names come with them.
+    pub programs: Vec<(PathBuf, Option<String>)>,
+    /// The scheduler's command line; none leaves the kernel's own.
+    pub scheduler: Option<String>,
+    /// How long sched_ext may take to be enabled, in guest seconds.
+    pub scheduler_wait_s: u32,
+    /// The workload's command line, for `sh -c`. Files it leaves in /out are handed out.
+    pub command: String,
+    /// Kernel modules to load before the scheduler starts (`zram`); what they depend on comes too.
+    pub modules: Vec<String>,
+    /// More kernel parameters.
+    pub cmdline: String,
+    /// More arguments for QEMU (`-numa …`).
+    pub qemu_args: Vec<String>,
+    /// Limit for the whole boot, in host seconds.
+    pub timeout_s: u64,
+}
+
+impl Default for Guest {
+    /// Functional, 4 CPUs, 2 GiB, Debian sid's kernel, no scheduler, `true` as workload; the
+    /// scheduler may take 240 guest seconds, everything half an hour.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Functional,
+            cpus: 4,
+            mem: "2G".into(),
+            smp: None,
+            kernel: KernelChoice::default(),
+            files: Vec::new(),
+            programs: Vec::new(),
+            scheduler: None,
+            scheduler_wait_s: 240,
+            command: "true".into(),
+            modules: Vec::new(),
+            cmdline: String::new(),
+            qemu_args: Vec::new(),
+            timeout_s: 1800,
+        }
+    }
+}
+
+impl Guest {
+    /// Prepares the kernel if need be (telling stderr), boots it, runs the workload, and puts the
+    /// files of the guest's /out into `out_dir`. `sink` gets every console line as it comes.
+    ///
+    /// # Errors
+    /// [`RunError`] if the guest did not get to the workload's end; another error if it could not
+    /// be started, or if its results could not be read or written.
+    pub fn run(&self, out_dir: &Path, sink: impl FnMut(&str)) -> Result<Outcome> {
+        let prepared = prepare(&self.kernel, |step| eprintln!("agentvm: {step}"))?;
+        self.run_prepared(&prepared, out_dir, sink)
+    }
+
+    /// As [`Guest::run`], with a kernel that is ready; [`Guest::kernel`] only says where its modules
+    /// are found.
+    ///
+    /// # Errors
+    /// As [`Guest::run`].
+    pub fn run_prepared(
+        &self,
+        prepared: &Prepared,
+        out_dir: &Path,
+        mut sink: impl FnMut(&str),
+    ) -> Result<Outcome> {
+        self.check(prepared)?;
+        let dir = tempfile::Builder::new()
+            .prefix("agentvm-")
+            .tempdir()
+            .context("cannot create a folder for the guest's files")?;
+        let files = Files::new(dir.path());
+        self.initramfs(prepared, &files.initramfs())?;
+        let mut console = String::new();
+        let end = qemu::run(self, prepared, &files, |line| {
+            console.push_str(line);
+            console.push('\n');
+            sink(line);
+        })?;
+        let read = |path: PathBuf| fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned());
+        let report = Report::parse(&read(files.report()).unwrap_or_default());
+        let phase = report.phase().to_owned();
+        match end {
+            _ if report.complete() => {}
+            End::Interrupted => bail!(RunError::Interrupted),
+            End::TimedOut => bail!(RunError::Timeout {
+                phase,
+                after_s: self.timeout_s
+            }),
+            End::Exited(status) => match console.lines().find(|l| l.contains("Kernel panic")) {
+                Some(line) => bail!(RunError::Panic {
+                    phase,
+                    line: line.trim().into()
+                }),
+                None => bail!(RunError::EndedEarly {
+                    phase,
+                    qemu: qemu::describe(status, &files)
+                }),
+            },
+        }
+        let log = read(files.log()).unwrap_or_default();
+        if let Some(failure) = report.scheduler_failure(&log) {
+            bail!(failure);
+        }
+        let outcome = report.outcome(self.scheduler.is_some(), log, console, out_dir)?;
+        let sha256 = report.get("out_sha256").unwrap_or_default();
+        unpack(&files.out(), sha256, out_dir)?;
+        Ok(outcome)
+    }
+
+    /// The number of CPUs that -smp gives.
+    fn cpu_count(&self) -> Result<u32> {
+        let Some(smp) = &self.smp else {
+            return Ok(self.cpus);
+        };
+        let first = smp.split(',').find_map(|part| match part.split_once('=') {
+            None => Some(part),
+            Some(("cpus", n)) => Some(n),
+            Some(_) => None,
+        });
+        first
+            .and_then(|n| n.parse().ok())
+            .with_context(|| format!("topology {smp:?} must begin with the number of CPUs"))
+    }
+
+    /// Refuses what cannot work before anything is started.
+    fn check(&self, prepared: &Prepared) -> Result<()> {
+        let cpus = self.cpu_count()?;
+        ensure!(
+            (1..=255).contains(&cpus),
+            "{cpus} CPUs: a guest has 1 to 255"
+        );
+        ensure!(!self.command.trim().is_empty(), "no command for the guest");
+        let config = fs::read_to_string(&prepared.config)
+            .with_context(|| format!("cannot read {}", prepared.config.display()))?;
+        let has = |option: &str| config.lines().any(|l| l == format!("CONFIG_{option}=y"));
+        let mut needed = vec!["VIRTIO_PCI", "VIRTIO_CONSOLE", "DEVTMPFS"];
+        if self.scheduler.is_some() {
+            needed.push("SCHED_CLASS_EXT");
+        }
+        for option in needed {
+            ensure!(
+                has(option),
+                "kernel {} has no CONFIG_{option}: choose another",
+                prepared.release
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes the guest's root. Equal inputs give equal bytes.
+    fn initramfs(&self, prepared: &Prepared, path: &Path) -> Result<()> {
+        let mut tree = Tree::new();
+        tree.text("/init", 0o755, include_str!("guest_init.sh"));
+        tree.file(&prepared.busybox, Path::new("/bin/busybox"))?;
+        tree.symlink("/bin/sh", "busybox");
+        tree.text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
+        tree.text("/etc/group", 0o644, "root:x:0:\n");
+        tree.text(
+            "/etc/hosts",
+            0o644,
+            "127.0.0.1 localhost agentvm\n::1 localhost\n",
+        );
+        let config = format!("/boot/config-{}", prepared.release);
+        tree.file(&prepared.config, Path::new(&config))?;
+        let modules = modules(&self.kernel, prepared, &self.modules, |step| {
+            eprintln!("agentvm: {step}")
+        })?;
+        let names: Vec<_> = modules.iter().map(|m| m.name.clone()).collect();
+        for module in modules {
+            tree.text(
+                &format!("/lib/modules/{}.ko", module.name),
+                0o644,
+                module.elf,
+            );
+        }
+        let settings = format!(
+            "cpus={}\nlockstep={}\nscheduler_wait={}\nmodules='{}'\n",
+            self.cpu_count()?,
+            u8::from(self.mode == Mode::Lockstep),
+            self.scheduler_wait_s,
+            names.join(" ")
+        );
+        tree.text("/etc/agentvm/settings", 0o644, settings);
+        tree.text("/etc/agentvm/command", 0o644, self.command.as_str());
+        if let Some(scheduler) = &self.scheduler {
+            tree.text("/etc/agentvm/scheduler", 0o644, scheduler.as_str());
+        }
+        for (program, name) in &self.programs {
+            tree.program(program, name.as_deref())?;
+        }
+        for (source, guest) in &self.files {
+            tree.file(source, guest)?;
+        }
+        tree.write(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_of_a_topology() {
+        let with = |smp: &str| {
+            Guest {
+                smp: Some(smp.into()),
+                ..Guest::default()
+            }
+            .cpu_count()
+            .ok()
+        };
+        assert_eq!(Guest::default().cpu_count().unwrap(), 4);
+        assert_eq!(with("16,sockets=2,cores=4,threads=2"), Some(16));
+        assert_eq!(with("sockets=2,cpus=8"), Some(8));
+        assert_eq!(with("sockets=2"), None);
+    }
+}
