@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * scx_agent, kernel half: a scheduler for hosts full of AI coding agents.
+ *
+ * An agent is a cgroup. In it runs a framework, which waits for its language
+ * model most of the time, and tool calls: each a tree of processes that the
+ * framework starts by an exec. The scheduler tells them apart by itself, at
+ * fork and exec (roles.bpf.h), and ranks runnable tasks:
+ *
+ *   1. frameworks, within a CPU budget: they are small, and a person waits;
+ *   2. tool calls, least attained service first, so that a new or short call
+ *      does not wait behind long ones; long ones first come, first served
+ *      (rank.h); with a debt per agent, so that splitting work into many
+ *      calls buys nothing;
+ *   3. tasks outside agents take part in 2 as if each were a call of its own,
+ *      and each cgroup an agent;
+ *   4. what an agent left running, while it waits for its model.
+ *
+ * A task that wakes up goes to an idle CPU at once. If there is none, it is
+ * put on one queue for the whole machine, ordered by rank, and takes the CPU
+ * that runs the lowest-ranked task. Tasks that can run on one CPU only have a
+ * queue for that CPU.
+ *
+ * Trade-offs and known limits
+ * - One queue and one lock for the machine: fine for tens of CPUs.
+ * - cpu.weight of cgroups and cpu.max are not applied yet.
+ * - Ranking by attained service lets long calls wait while short ones keep
+ *   coming; knobs.delay_cap_ns bounds that.
+ * - CPU hotplug restarts the scheduler (the kernel's default when ops.cpu_online
+ *   and ops.cpu_offline are absent), through the default scheduler in between.
+ */
+#include <scx/common.bpf.h>
+#include <scx/compat.bpf.h>
+#include "intf.h"
+#include "rank.h"
+#include "classify.h"
+#include "state.bpf.h"
+#include "events.bpf.h"
+#include "groups.bpf.h"
+#include "calls.bpf.h"
+#include "roles.bpf.h"
+#include "cpus.bpf.h"
+
+char _license[] SEC("license") = "GPL";
+
+UEI_DEFINE(uei);
+
+/* Queue of everything that may run on more than one CPU; a CPU's own has its number. */
+#define DSQ_SHARED ((u64)AGENT_MAX_CPUS)
+
+/* True if @p can run on one CPU only. */
+static __always_inline bool is_pinned(const struct task_struct *p)
+{
+	return p->nr_cpus_allowed == 1;
+}
+
+/*
+ * Key of @p as of @now; the lowest runs first. With @requeue, a quantum that
+ * is used up puts it behind its equals.
+ */
+static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64 now, bool requeue)
+{
+	struct group *grp = group_at(tctx->group);
+	struct call *c = call_at(tctx->call);
+	u64 service, debt, *base, *quantum_end;
+
+	if (p->flags & PF_KTHREAD)
+		return now - framework_lead_ns;
+	if (!grp)
+		return now;
+	if (tctx->role == ROLE_FRAMEWORK) {
+		debt = grp->framework_debt_ns;
+		if (debt <= framework_burst_ns)
+			return now - framework_lead_ns;
+		return now + rank_delay_ns(debt - framework_burst_ns, (void *)&knobs);
+	}
+	if (c) {
+		if (c->detached && grp->phase == PHASE_LLM_WAIT)
+			return now + background_delay_ns;
+		service = c->service_ns;
+		base = &c->base_ns;
+		quantum_end = &c->quantum_end_ns;
+	} else {
+		service = tctx->service_ns;
+		base = &tctx->base_ns;
+		quantum_end = &tctx->quantum_end_ns;
+	}
+	/* Several CPUs may do this at once for one call: any of their times is as good. */
+	if (requeue && service >= *quantum_end) {
+		*base = now;
+		*quantum_end = service + rank_quantum_ns(service, quantum_limit_ns,
+							 (void *)&knobs);
+	}
+	return *base + rank_delay_ns(rank_service_ns(service, grp->debt_ns, (void *)&knobs),
+				     (void *)&knobs);
+}
+
+s32 BPF_STRUCT_OPS(agent_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	s32 cpu = scx_bpf_select_cpu_and(p, prev_cpu, wake_flags, p->cpus_ptr, 0);
+
+	if (cpu < 0)
+		return prev_cpu;
+	stat_inc(STAT_DIRECT);
+	scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, 0);
+	return cpu;
+}
+
+void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *tctx = task_ctx(p);
+	u64 now = scx_bpf_now();
+	s32 cpu;
+
+	/* Kernel threads of one CPU serve everything else on it: no queueing. */
+	if ((p->flags & PF_KTHREAD) && is_pinned(p)) {
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, enq_flags | SCX_ENQ_PREEMPT);
+		return;
+	}
+	if (!tctx) {
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, enq_flags);
+		return;
+	}
+	tctx->key = task_key(p, tctx, now, true);
+	stat_inc(STAT_QUEUED);
+
+	if (is_pinned(p)) {
+		cpu = scx_bpf_task_cpu(p);
+		scx_bpf_dsq_insert_vtime(p, cpu, slice_ns, tctx->key, enq_flags);
+		if (scx_bpf_test_and_clear_cpu_idle(cpu))
+			scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+		else
+			cpu_take_one(cpu, tctx->key);
+		return;
+	}
+	scx_bpf_dsq_insert_vtime(p, DSQ_SHARED, slice_ns, tctx->key, enq_flags);
+	/*
+	 * A CPU that went idle after select_cpu() looked, and looked at the
+	 * queue before the insertion, would sleep on it: look once more.
+	 */
+	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	if (cpu >= 0)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	else
+		cpu_take(p, tctx->key);
+}
+
+/* Key of the first task of queue @dsq in @key; false if the queue is empty. */
+static __always_inline bool dsq_head_key(u64 dsq, u64 *key)
+{
+	struct task_struct *head;
+
+	if (!scx_bpf_dsq_nr_queued(dsq))
+		return false;
+	bpf_rcu_read_lock();
+	head = __COMPAT_scx_bpf_dsq_peek(dsq);
+	if (head)
+		*key = head->scx.dsq_vtime;
+	bpf_rcu_read_unlock();
+	return head != NULL;
+}
+
+void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
+{
+	struct task_ctx *tctx = prev ? task_ctx(prev) : NULL;
+	bool runnable = prev && (prev->scx.flags & SCX_TASK_QUEUED);
+	u64 shared_key = 0, own_key = 0, now = scx_bpf_now();
+	bool shared = dsq_head_key(DSQ_SHARED, &shared_key);
+	bool own = dsq_head_key(cpu, &own_key);
+
+	if (own && shared && rank_before(shared_key, own_key))
+		own = false;
+
+	if (runnable && tctx && !tctx->yielded && (own || shared)) {
+		u64 key = task_key(prev, tctx, now, true);
+
+		/* The head may be barred from this CPU: then this renews a slice too few. */
+		if (rank_before(key, own ? own_key : shared_key)) {
+			stat_inc(STAT_KEPT);
+			scx_bpf_task_set_slice(prev, slice_ns);
+			return;
+		}
+	}
+	if (own && scx_bpf_dsq_move_to_local(cpu, 0))
+		return;
+	if (scx_bpf_dsq_move_to_local(DSQ_SHARED, 0))
+		return;
+	if (scx_bpf_dsq_move_to_local(cpu, 0))
+		return;
+	if (runnable) {
+		stat_inc(STAT_KEPT);
+		scx_bpf_task_set_slice(prev, slice_ns);
+	}
+}
+
+void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *tctx = task_ctx(p);
+	u64 now;
+
+	if (!tctx)
+		return;
+	now = scx_bpf_now();
+	if (tctx->placed_seq != placement_seq)
+		role_place(p, tctx, now);
+	if (!tctx->call) {
+		/* Service is forgiven at the rate of a whole CPU while it sleeps. */
+		u64 slept = time_delta(now, tctx->slept_at_ns);
+
+		tctx->service_ns = tctx->service_ns > slept ? tctx->service_ns - slept : 0;
+		tctx->base_ns = now;
+		tctx->quantum_end_ns = tctx->service_ns +
+			rank_quantum_ns(tctx->service_ns, quantum_limit_ns, (void *)&knobs);
+	}
+	runnable_count(tctx, now);
+	tctx->runnable_at_ns = now;
+}
+
+void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
+{
+	struct task_ctx *tctx = task_ctx(p);
+	struct cpu_ctx *cctx = cpu_ctx(scx_bpf_task_cpu(p));
+	u64 now = scx_bpf_now();
+	struct call *c;
+
+	if (!tctx || !cctx)
+		return;
+	tctx->running_at_ns = now;
+	tctx->yielded = 0;
+	c = call_at(tctx->call);
+	if (c)
+		__sync_fetch_and_add(&c->wait_ns, time_delta(now, tctx->runnable_at_ns));
+	if ((p->flags & PF_KTHREAD) && is_pinned(p)) {
+		cctx->takeable = 0;
+	} else {
+		cctx->key = task_key(p, tctx, now, false);
+		cctx->takeable = 1;
+	}
+	cctx->claimed = 0;
+}
+
+void BPF_STRUCT_OPS(agent_stopping, struct task_struct *p, bool runnable)
+{
+	struct task_ctx *tctx = task_ctx(p);
+	struct cpu_ctx *cctx = cpu_ctx(scx_bpf_task_cpu(p));
+	u64 now = scx_bpf_now(), delta, charge;
+	struct group *grp;
+	struct call *c;
+
+	if (!tctx || !cctx)
+		return;
+	cctx->takeable = 0;
+	delta = time_delta(now, tctx->running_at_ns);
+	tctx->runnable_at_ns = now;
+	tctx->slept_at_ns = now;
+	grp = group_at(tctx->group);
+	if (!grp || (p->flags & PF_KTHREAD))
+		return;
+	if (!grp->ran)
+		grp->ran = 1;
+	charge = rank_weighted_ns(delta, p->scx.weight);
+	c = call_at(tctx->call);
+	if (c) {
+		__sync_fetch_and_add(&c->cpu_ns, delta);
+		delta = charge;
+		charge = rank_charge_ns(charge, c->service_ns, grp->nr_calls, (void *)&knobs);
+		__sync_fetch_and_add(&c->service_ns, delta);
+	} else if (tctx->role == ROLE_FRAMEWORK) {
+		__sync_fetch_and_add(&grp->framework_debt_ns, charge);
+		__sync_fetch_and_add(&grp->framework_tick_ns, delta);
+		if (grp->phase == PHASE_LLM_WAIT && grp->framework_tick_ns > tick_ns / 10)
+			phase_set(grp, tctx->group, PHASE_FRAMEWORK, now);
+		return;
+	} else {
+		tctx->service_ns += charge;
+		charge = rank_charge_ns(charge, tctx->service_ns, grp->nr_runnable,
+					(void *)&knobs);
+	}
+	__sync_fetch_and_add(&grp->debt_ns, charge);
+}
+
+void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *tctx = task_ctx(p);
+	struct group *grp;
+	struct call *c;
+
+	if (!tctx || !tctx->counted_runnable)
+		return;
+	tctx->counted_runnable = 0;
+	grp = group_at(tctx->group);
+	if (grp)
+		__sync_fetch_and_sub(&grp->nr_runnable, 1);
+	c = call_at(tctx->call);
+	if (c)
+		__sync_fetch_and_sub(&c->nr_runnable, 1);
+}
+
+bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *to)
+{
+	struct task_ctx *tctx = task_ctx(from);
+
+	if (tctx) {
+		tctx->yielded = 1;
+		tctx->base_ns = scx_bpf_now();
+	}
+	return false;
+}
+
+s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *tctx, *pctx;
+	u64 now = scx_bpf_now();
+
+	tctx = bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tctx)
+		return -ENOMEM;
+	tctx->slept_at_ns = now;
+	if (args->fork) {
+		pctx = task_ctx(bpf_get_current_task_btf());
+		if (pctx)
+			role_fork(p, tctx, pctx);
+	} else {
+		role_place(p, tctx, now);
+	}
+	return 0;
+}
+
+void BPF_STRUCT_OPS(agent_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
+{
+	struct task_ctx *tctx = task_ctx(p);
+
+	/* Exits are seen in on_exit(); this is for forks that failed. */
+	if (tctx && args->cancelled)
+		role_drop(tctx, scx_bpf_now(), 0);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *bprm)
+{
+	struct task_ctx *tctx = task_ctx(p);
+	struct task_struct *parent;
+	struct exec_verdict v;
+	struct cpu_ctx *cctx;
+	struct group *grp;
+	u64 now;
+	bool known;
+
+	if (!tctx)
+		return 0;
+	now = scx_bpf_now();
+	grp = group_at(tctx->group);
+	if (!grp)
+		return 0;
+	if ((grp->flags & GROUP_CANDIDATE) && known_comm(p)) {
+		group_becomes_agent(grp, tctx->group, NULL);
+		role_place(p, tctx, now);
+		tctx->forked = 0;
+		return 0;
+	}
+	if (!(grp->flags & GROUP_AGENT) || tctx->role != ROLE_FRAMEWORK)
+		goto out;
+	known = known_comm(p);
+	parent = p->real_parent;
+	v = classify_exec(tctx->role, tctx->forked, known,
+			  parent && session_of(parent) != session_of(p));
+	role_apply(p, tctx, &v, now);
+	/* It runs now, and no longer ranks as it did when it was put here. */
+	cctx = cpu_ctx(bpf_get_smp_processor_id());
+	if (cctx)
+		cctx->key = task_key(p, tctx, now, false);
+out:
+	tctx->forked = 0;
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *p)
+{
+	struct task_ctx *tctx = task_ctx(p);
+	u64 now = scx_bpf_now();
+
+	if (!tctx)
+		return 0;
+	if (tctx->leads_call) {
+		struct call *c = call_at(tctx->call);
+
+		/* What it used since it was last put on the CPU belongs to the report. */
+		if (c)
+			__sync_fetch_and_add(&c->cpu_ns, time_delta(now, tctx->running_at_ns));
+		tctx->running_at_ns = now;
+	}
+	role_drop(tctx, now, p->exit_code);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(on_cgroup_mkdir, struct cgroup *cgrp, const char *path)
+{
+	group_of(cgrp);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgrp, const char *path)
+{
+	struct cgroup_ctx *cg = bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0);
+	struct group *grp;
+	u32 slot;
+
+	if (!cg || !cg->placed || !cg->group)
+		return 0;
+	slot = cg->group;
+	grp = group_at(slot);
+	/* Below an agent the slot is the agent's. */
+	if (!grp || grp->cgroup_id != cgrp->kn->id)
+		return 0;
+	if (grp->flags & GROUP_AGENT)
+		event_agent(grp, slot, EVENT_AGENT_GONE, NULL, scx_bpf_now());
+	/*
+	 * Tasks on their last steps may still point here, and will charge a
+	 * slot that serves another cgroup by then: some us, once.
+	 */
+	cg->group = 0;
+	grp->flags = 0;
+	bpf_map_push_elem(&free_groups, &slot, 0);
+	return 0;
+}
+
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(on_cgroup_attach, struct cgroup *dst, const char *path, struct task_struct *leader,
+	     bool threadgroup)
+{
+	group_of(dst);
+	__sync_fetch_and_add(&placement_seq, 1);
+	return 0;
+}
+
+struct tick_timer {
+	struct bpf_timer timer;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct tick_timer);
+} tick_timers SEC(".maps");
+
+/*
+ * Forgive each group its share of CPU time, end framework phases that have
+ * gone quiet, and count competitors. Off the hot path, once in tick_ns.
+ */
+static int on_tick(void *map, int *key, struct bpf_timer *timer)
+{
+	u64 now = scx_bpf_now();
+	u64 leak = rank_leak_ns(tick_ns, nr_cpus_online, nr_active_groups);
+	u64 framework_leak = tick_ns * framework_rate_pct / 100;
+	u32 active = 0, runnable = 0, i;
+
+	/* Unknown to the verifier, so that every turn of the loop looks alike. */
+	__sink(active);
+	__sink(runnable);
+	bpf_for(i, 0, groups_top) {
+		struct group *grp = group_at(i);
+		u64 debt, used;
+
+		if (!grp)
+			break;
+		if (grp->nr_runnable || grp->ran) {
+			active++;
+			runnable += grp->nr_runnable;
+			grp->ran = 0;
+		}
+		/* Subtracted, not stored: others add meanwhile. */
+		debt = grp->debt_ns;
+		if (debt)
+			__sync_fetch_and_sub(&grp->debt_ns, debt < leak ? debt : leak);
+		debt = grp->framework_debt_ns;
+		if (debt)
+			__sync_fetch_and_sub(&grp->framework_debt_ns,
+					     debt < framework_leak ? debt : framework_leak);
+		used = grp->framework_tick_ns;
+		if (used)
+			__sync_fetch_and_sub(&grp->framework_tick_ns, used);
+		if (grp->phase == PHASE_FRAMEWORK && !grp->nr_calls && used < tick_ns / 10 &&
+		    time_delta(now, grp->phase_since_ns) >= tick_ns)
+			phase_set(grp, i, PHASE_LLM_WAIT, now);
+	}
+	nr_active_groups = active ? active : 1;
+	quantum_limit_ns = round_target_ns * nr_cpus_online / (runnable ? runnable : 1);
+	bpf_timer_start(timer, tick_ns, 0);
+	return 0;
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
+{
+	const struct cpumask *online = scx_bpf_get_online_cpumask();
+	struct bpf_timer *timer;
+	u32 key = 0, i;
+	s32 err;
+
+	nr_cpus_online = bpf_cpumask_weight(online);
+	scx_bpf_put_cpumask(online);
+
+	err = scx_bpf_create_dsq(DSQ_SHARED, NUMA_NO_NODE);
+	if (err) {
+		scx_bpf_error("cannot create the shared queue: %d", err);
+		return err;
+	}
+	bpf_for(i, 0, nr_cpu_ids) {
+		err = scx_bpf_create_dsq(i, NUMA_NO_NODE);
+		if (err) {
+			scx_bpf_error("cannot create the queue of CPU %d: %d", i, err);
+			return err;
+		}
+	}
+	/* The lowest slots come off the stack first. */
+	bpf_for(i, 1, AGENT_MAX_CALLS) {
+		u32 slot = AGENT_MAX_CALLS - i;
+
+		bpf_map_push_elem(&free_calls, &slot, 0);
+	}
+	timer = bpf_map_lookup_elem(&tick_timers, &key);
+	if (!timer)
+		return -ENOENT;
+	bpf_timer_init(timer, &tick_timers, CLOCK_MONOTONIC);
+	bpf_timer_set_callback(timer, on_tick);
+	return bpf_timer_start(timer, tick_ns, 0);
+}
+
+void BPF_STRUCT_OPS(agent_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
+SCX_OPS_DEFINE(agent_ops,
+	       .select_cpu	= (void *)agent_select_cpu,
+	       .enqueue		= (void *)agent_enqueue,
+	       .dispatch	= (void *)agent_dispatch,
+	       .runnable	= (void *)agent_runnable,
+	       .running		= (void *)agent_running,
+	       .stopping	= (void *)agent_stopping,
+	       .quiescent	= (void *)agent_quiescent,
+	       .yield		= (void *)agent_yield,
+	       .init_task	= (void *)agent_init_task,
+	       .exit_task	= (void *)agent_exit_task,
+	       .init		= (void *)agent_init,
+	       .exit		= (void *)agent_exit,
+	       .timeout_ms	= 30000,
+	       .flags		= SCX_OPS_ALLOW_QUEUED_WAKEUP,
+	       .name		= "agent");

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Tool calls: begun by an exec, joined by forks, ended by the exit of their
+ * first process. What is left running after that is background ("detached");
+ * the slot is given back by the last task.
+ */
+#ifndef SCX_AGENT_CALLS_BPF_H
+#define SCX_AGENT_CALLS_BPF_H
+
+#include "state.bpf.h"
+#include "events.bpf.h"
+
+/* Begin a call with @p, of group @slot, as its first process. */
+static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule, u64 now)
+{
+	struct group *grp = group_at(group_slot);
+	struct call *c;
+	u32 slot = 0;
+
+	if (!grp)
+		return 0;
+	if (bpf_map_pop_elem(&free_calls, &slot)) {
+		stat_inc(STAT_NO_CALL_SLOT);
+		return 0;
+	}
+	c = call_at(slot);
+	if (!c)
+		return 0;
+	__builtin_memset(c, 0, sizeof(*c));
+	c->start_ns = now;
+	c->base_ns = now;
+	c->quantum_end_ns = knobs.quantum_min_ns;
+	c->group = group_slot;
+	c->pid = p->tgid;
+	c->rule = rule;
+	c->nr_tasks = 1;
+	c->nr_processes = 1;
+	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->comm);
+	c->id = __sync_fetch_and_add(&next_call_id, 1);
+	stat_inc(STAT_CALLS);
+	__sync_fetch_and_add(&grp->nr_calls, 1);
+	phase_set(grp, group_slot, PHASE_TOOL, now);
+	event_call(c, EVENT_CALL_BEGIN, now, 0);
+	return slot;
+}
+
+/* The first process of call @slot is gone: the agent has its answer. */
+static __noinline void call_end(u32 slot, u32 exit_code, u64 now)
+{
+	struct call *c = call_at(slot);
+	struct group *grp;
+
+	if (!c || c->detached)
+		return;
+	c->detached = 1;
+	stat_inc(STAT_CALLS_ENDED);
+	event_call(c, EVENT_CALL_END, now, exit_code);
+	grp = group_at(c->group);
+	if (grp && __sync_fetch_and_sub(&grp->nr_calls, 1) == 1)
+		phase_set(grp, c->group, PHASE_FRAMEWORK, now);
+}
+
+/* A task joins call @slot: a fork of a task that is in it. */
+static __always_inline void call_join(u32 slot, bool process)
+{
+	struct call *c = call_at(slot);
+
+	if (!c)
+		return;
+	__sync_fetch_and_add(&c->nr_tasks, 1);
+	if (process)
+		__sync_fetch_and_add(&c->nr_processes, 1);
+}
+
+/*
+ * A task leaves call @slot. The forker of a task is in the call until after
+ * the fork, so nobody joins once the count is zero.
+ */
+static __always_inline void call_leave(u32 slot)
+{
+	struct call *c = call_at(slot);
+
+	if (!c || __sync_fetch_and_sub(&c->nr_tasks, 1) != 1)
+		return;
+	c->id = 0;
+	bpf_map_push_elem(&free_calls, &slot, 0);
+}
+
+#endif /* SCX_AGENT_CALLS_BPF_H */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What runs on each CPU, and taking a CPU from work that ranks lower.
+ */
+#ifndef SCX_AGENT_CPUS_BPF_H
+#define SCX_AGENT_CPUS_BPF_H
+
+#include "state.bpf.h"
+#include "rank.h"
+
+/*
+ * Take the CPU whose task ranks lowest, if a task with @key ranks before it by
+ * more than the margin. Returns true if a CPU was kicked.
+ *
+ * The claim makes several wake-ups in a row take several CPUs. It is dropped
+ * when the next task starts there. A claim on a CPU whose task has just
+ * stopped by itself takes nothing: that CPU is looking at the queue anyway.
+ * What others read here may be old; the worst is a kick too many or too few,
+ * and a slice bounds how long that lasts.
+ */
+static __noinline bool cpu_take(struct task_struct *p, u64 key)
+{
+	const struct cpumask *allowed = p->cpus_ptr;
+	u64 limit = key + preempt_margin_ns, worst = limit;
+	struct cpu_ctx *c;
+	s32 victim = -1;
+	u32 cpu;
+
+	bpf_for(cpu, 0, nr_cpu_ids) {
+		c = cpu_ctx(cpu);
+		if (!c || !c->takeable || c->claimed || !rank_before(worst, c->key))
+			continue;
+		if (!bpf_cpumask_test_cpu(cpu, allowed))
+			continue;
+		worst = c->key;
+		victim = cpu;
+	}
+	if (victim < 0)
+		return false;
+	c = cpu_ctx(victim);
+	if (!c || __sync_val_compare_and_swap(&c->claimed, 0, 1))
+		return false;
+	scx_bpf_kick_cpu(victim, SCX_KICK_PREEMPT);
+	stat_inc(STAT_PREEMPT);
+	return true;
+}
+
+/* As cpu_take(), for a task that can run nowhere but on @cpu. */
+static __always_inline void cpu_take_one(s32 cpu, u64 key)
+{
+	struct cpu_ctx *c = cpu_ctx(cpu);
+
+	if (!c || !c->takeable || !rank_before(key + preempt_margin_ns, c->key) ||
+	    __sync_val_compare_and_swap(&c->claimed, 0, 1))
+		return;
+	scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+	stat_inc(STAT_PREEMPT);
+}
+
+#endif /* SCX_AGENT_CPUS_BPF_H */

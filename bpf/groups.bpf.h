@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Which group a cgroup belongs to: the agent whose cgroup it is or is below,
+ * else a group of its own. Told once for each cgroup, when it is made or when
+ * the first task is seen in it, and kept with the cgroup.
+ *
+ * Membership follows the default hierarchy, not the CPU controller's groups:
+ * a container whose parent does not enable the cpu controller is a container
+ * all the same.
+ */
+#ifndef SCX_AGENT_GROUPS_BPF_H
+#define SCX_AGENT_GROUPS_BPF_H
+
+#include "state.bpf.h"
+#include "events.bpf.h"
+#include "classify.h"
+
+/*
+ * Room to match one cgroup's name. The state of the match is here and not on
+ * the stack so that the verifier does not follow its values step by step.
+ */
+struct name_buf {
+	char name[AGENT_NAME_LEN];
+	struct glob_state state;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct name_buf);
+} name_bufs SEC(".maps");
+
+/*
+ * True if component @depth of glob @idx matches buf->name. Not static: the
+ * verifier then checks it once, and not again for each caller and iteration.
+ */
+__noinline int glob_part_matches(u32 idx, u32 depth, struct name_buf *buf)
+{
+	int matched = 0;
+	u32 i;
+
+	if (!buf || idx >= AGENT_MAX_GLOBS || depth >= AGENT_GLOB_DEPTH)
+		return false;
+	__builtin_memset(&buf->state, 0, sizeof(buf->state));
+	bpf_for(i, 0, GLOB_MAX_STEPS) {
+		struct glob_state *s = &buf->state;
+		enum glob_result r = glob_step(
+			glob_parts[idx][depth][s->glob_at & (AGENT_GLOB_LEN - 1)],
+			buf->name[s->name_at & (AGENT_NAME_LEN - 1)], s);
+
+		if (r != GLOB_GO_ON) {
+			matched = r == GLOB_MATCH;
+			break;
+		}
+	}
+	return matched;
+}
+
+/* A slot for cgroup @id, 0 if there is none left: it then shares slot 0. */
+static __noinline u32 group_alloc(u64 id, u32 flags, u64 now)
+{
+	struct group *grp;
+	u32 slot = 0;
+
+	if (bpf_map_pop_elem(&free_groups, &slot)) {
+		/* Never used before: hand out the next. */
+		slot = __sync_fetch_and_add(&groups_top, 1);
+		if (slot >= AGENT_MAX_GROUPS) {
+			__sync_fetch_and_sub(&groups_top, 1);
+			stat_inc(STAT_NO_GROUP_SLOT);
+			return 0;
+		}
+	}
+	grp = group_at(slot);
+	if (!grp)
+		return 0;
+	__builtin_memset(grp, 0, sizeof(*grp));
+	grp->cgroup_id = id;
+	grp->phase_since_ns = now;
+	grp->flags = flags | GROUP_USED;
+	return slot;
+}
+
+/* glob_mask of a cgroup that is an agent or a container, or below one. */
+#define GLOB_INSIDE (~0U)
+
+/*
+ * Place cgroup @at on @level: its group, and the globs that match down to it,
+ * from those that match down to its parent (@above) and the parent's @group.
+ */
+static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u32 level,
+				   u32 above, u32 group)
+{
+	u64 now = scx_bpf_now();
+	u32 i, key = 0, mask = 0, flags = 0;
+	struct name_buf *buf = bpf_map_lookup_elem(&name_bufs, &key);
+
+	if (!ctx || !buf)
+		return;
+	if (above == GLOB_INSIDE) {
+		ctx->group = group;
+		ctx->glob_mask = GLOB_INSIDE;
+		ctx->placed = 1;
+		return;
+	}
+	bpf_probe_read_kernel_str(buf->name, sizeof(buf->name), BPF_CORE_READ(at, kn, name));
+	__sink(mask);
+	__sink(flags);
+	bpf_for(i, 0, nr_globs) {
+		if (i >= AGENT_MAX_GLOBS)
+			break;
+		if (!(above & (1U << i)) || !glob_part_matches(i, level - 1, buf))
+			continue;
+		if (glob_depth[i] == level)
+			flags |= glob_flags[i];
+		else
+			mask |= 1U << i;
+	}
+	/* Named outright: no need to wait for a framework to show up. */
+	if (flags & GROUP_AGENT)
+		flags = GROUP_AGENT;
+	ctx->group = group_alloc(BPF_CORE_READ(at, kn, id), flags, now);
+	ctx->glob_mask = flags ? GLOB_INSIDE : mask;
+	ctx->placed = 1;
+	if (flags & GROUP_AGENT)
+		event_agent(group_at(ctx->group), ctx->group, EVENT_AGENT, buf->name, now);
+}
+
+/*
+ * Group of @cgrp, a cgroup of the default hierarchy; 0 if it has no slot.
+ *
+ * Goes down from the top, since which globs match is told of each level from
+ * the one above it. Two CPUs may place the same cgroup at once: then it gets
+ * two slots, of which one stays empty until the scheduler ends - rare, for
+ * cgroups are placed when they are made, and harmless.
+ */
+static __noinline u32 group_of(struct cgroup *cgrp)
+{
+	u32 above = (1U << (nr_globs & 31)) - 1, slot = 0;
+	struct cgroup_ctx *ctx;
+	int level, depth;
+
+	if (!cgrp)
+		return 0;
+	ctx = bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0);
+	if (ctx && ctx->placed)
+		return ctx->group;
+	depth = cgrp->level;
+	/* Unknown to the verifier, so that it need not tell the levels apart. */
+	__sink(slot);
+	__sink(above);
+	bpf_for(level, 1, depth + 1) {
+		struct cgroup *at = bpf_cgroup_ancestor(cgrp, level);
+
+		if (!at)
+			break;
+		ctx = bpf_cgrp_storage_get(&cgroup_ctxs, at, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (!ctx) {
+			bpf_cgroup_release(at);
+			return 0;
+		}
+		if (!ctx->placed)
+			group_place(ctx, at, level, above, slot);
+		slot = ctx->group;
+		above = ctx->glob_mask;
+		bpf_cgroup_release(at);
+	}
+	return slot;
+}
+
+/* A framework showed up in container @slot: from now on it is an agent. */
+static __noinline void group_becomes_agent(struct group *grp, u32 slot, const char *name)
+{
+	u32 old;
+
+	if (!grp)
+		return;
+	old = grp->flags;
+	if (!(old & GROUP_CANDIDATE) ||
+	    __sync_val_compare_and_swap(&grp->flags, old,
+					(old & ~GROUP_CANDIDATE) | GROUP_AGENT) != old)
+		return;
+	grp->phase_since_ns = scx_bpf_now();
+	event_agent(grp, slot, EVENT_AGENT, name, grp->phase_since_ns);
+	__sync_fetch_and_add(&placement_seq, 1);
+}
+
+#endif /* SCX_AGENT_GROUPS_BPF_H */

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * State of the kernel half: knobs, maps, and the contexts of tasks, tool
+ * calls, groups (agents, and cgroups outside agents), and CPUs.
+ *
+ * Calls and groups live in preallocated arrays, so that a context switch finds
+ * them with one bounds check; their slots are handed out from stacks when a
+ * call or a cgroup begins, which is the slow path.
+ */
+#ifndef SCX_AGENT_STATE_BPF_H
+#define SCX_AGENT_STATE_BPF_H
+
+#define CACHELINE 64
+
+/* Knobs, set once by the user half before the load. Times in ns. */
+const volatile struct rank_knobs knobs = {
+	.delay_slope	= 6,
+	.delay_cap_ns	= 6000000000ULL,
+	.quantum_min_ns	= 20000000,
+	.quantum_max_ns	= 4000000000ULL,
+	.debt_knee_ns	= 100000000,
+	.debt_burst_ns	= 500000000,
+};
+/* Longest time on a CPU before the queue is looked at again. */
+const volatile u64 slice_ns = 10000000;
+/* A task takes a CPU from another only if its key is better by this. */
+const volatile u64 preempt_margin_ns = 200000000;
+/* How far a framework ranks before a new tool call. */
+const volatile u64 framework_lead_ns = 6000000000ULL;
+/* CPU time at a stretch, and percent of a core for ever, that a framework has first rank for. */
+const volatile u64 framework_burst_ns = 500000000;
+const volatile u64 framework_rate_pct = 50;
+/* Delay of what an agent left running while it waits for its model. */
+const volatile u64 background_delay_ns = 8000000000ULL;
+/* Longest time that one round of quanta over all that is runnable should take. */
+const volatile u64 round_target_ns = 4000000000ULL;
+/* Period of the tick that forgives debt and ends framework phases. */
+const volatile u64 tick_ns = 100000000;
+
+const volatile u32 nr_globs;
+const volatile u32 nr_comms;
+/* Globs of cgroups, split into path components. */
+const volatile char glob_parts[AGENT_MAX_GLOBS][AGENT_GLOB_DEPTH][AGENT_GLOB_LEN];
+const volatile u32 glob_depth[AGENT_MAX_GLOBS];
+const volatile u32 glob_flags[AGENT_MAX_GLOBS]; /* GROUP_AGENT or GROUP_CANDIDATE */
+/* Comms of agent frameworks, padded with NULs, as two words each. */
+const volatile u64 comms[AGENT_MAX_COMMS][AGENT_COMM_LEN / 8];
+const volatile u32 nr_cpu_ids = 1;
+
+/* Online CPUs; changes only through a restart, see agent.bpf.c. */
+static u32 nr_cpus_online = 1;
+
+/* An agent, or a cgroup outside every agent. Slot 0 takes what has no slot. */
+struct group {
+	u64 cgroup_id;
+	u32 flags;		/* enum agent_group_flags */
+	u32 phase;		/* enum agent_phase */
+	u64 phase_since_ns;
+	u32 nr_calls;		/* calls whose first process is alive */
+	u32 nr_frameworks;	/* framework processes */
+
+	/* Written on context switches of this group's tasks. */
+	u64 debt_ns __attribute__((aligned(CACHELINE)));
+	u64 framework_debt_ns;
+	u64 framework_tick_ns;	/* framework CPU time since the last tick */
+	u32 nr_runnable;
+	u32 ran;		/* some task ran since the last tick */
+} __attribute__((aligned(CACHELINE)));
+
+/* A tool call, from the exec that began it to the exit of its last task. */
+struct call {
+	u64 id;			/* 0: free */
+	u64 start_ns;
+	u32 group;
+	u32 pid;		/* tgid of the first process */
+	u32 rule;
+	u32 detached;		/* first process has exited, something is left running */
+	u32 nr_tasks;
+	u32 nr_processes;	/* ever */
+	char comm[AGENT_COMM_LEN];
+
+	/* Written on context switches of this call's tasks. */
+	u64 service_ns __attribute__((aligned(CACHELINE))); /* weighted attained service */
+	u64 cpu_ns;
+	u64 wait_ns;
+	u64 base_ns;		/* see rank.h */
+	u64 quantum_end_ns;	/* service_ns at which base_ns moves on */
+	u32 nr_runnable;
+	u32 peak_width;
+} __attribute__((aligned(CACHELINE)));
+
+struct task_ctx {
+	u32 group;
+	u32 call;		/* slot, 0: none */
+	u32 role;		/* enum agent_role */
+	u32 placed_seq;		/* placement_seq at which group and role were told */
+	u64 cgroup_id;		/* of its own cgroup, when it was placed */
+	u64 runnable_at_ns;
+	u64 running_at_ns;
+	u64 key;
+	/* Outside tool calls each task has its own service, base and quantum. */
+	u64 service_ns;
+	u64 base_ns;
+	u64 quantum_end_ns;
+	u64 slept_at_ns;
+	u8 forked;		/* has not exec'd since it was forked */
+	u8 leads_call;		/* first process of its call */
+	u8 counted_framework;	/* is in nr_frameworks */
+	u8 counted_runnable;	/* is in nr_runnable of its group and call */
+	u8 yielded;
+};
+
+/* What a CPU runs, read by others that look for a CPU to take. */
+struct cpu_ctx {
+	u64 key;
+	u32 takeable;		/* runs a task of ours that may be preempted */
+	u32 claimed;		/* somebody is about to take it */
+} __attribute__((aligned(CACHELINE)));
+
+struct cgroup_ctx {
+	u32 group;		/* slot, 0: none yet */
+	u32 glob_mask;		/* globs whose components match down to here */
+	u32 placed;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_ctx);
+} task_ctxs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGRP_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct cgroup_ctx);
+} cgroup_ctxs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AGENT_MAX_GROUPS);
+	__type(key, u32);
+	__type(value, struct group);
+} groups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AGENT_MAX_CALLS);
+	__type(key, u32);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, AGENT_MAX_GROUPS);
+	__type(value, u32);
+} free_groups SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_STACK);
+	__uint(max_entries, AGENT_MAX_CALLS);
+	__type(value, u32);
+} free_calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, AGENT_MAX_CPUS);
+	__type(key, u32);
+	__type(value, struct cpu_ctx);
+} cpu_ctxs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, STAT_NR);
+	__type(key, u32);
+	__type(value, u64);
+} stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, RULE_NR);
+	__type(key, u32);
+	__type(value, u64);
+} rule_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+/* Slots ever handed out, so that scans end early. */
+static u32 groups_top = 1;
+/* Moved on whenever cgroup membership or an agent's existence changes: tasks check theirs. */
+static u32 placement_seq = 1;
+static u64 next_call_id = 1;
+/* Groups with demand in the last tick, and the longest quantum that leaves. */
+static u32 nr_active_groups = 1;
+static u64 quantum_limit_ns = 4000000000ULL;
+
+static __always_inline void stat_inc(u32 idx)
+{
+	u64 *v = bpf_map_lookup_elem(&stats, &idx);
+
+	if (v)
+		(*v)++;
+}
+
+static __always_inline void rule_inc(u32 idx)
+{
+	u64 *v = bpf_map_lookup_elem(&rule_stats, &idx);
+
+	if (v)
+		(*v)++;
+}
+
+static __always_inline struct task_ctx *task_ctx(struct task_struct *p)
+{
+	return bpf_task_storage_get(&task_ctxs, p, NULL, 0);
+}
+
+static __always_inline struct group *group_at(u32 slot)
+{
+	return bpf_map_lookup_elem(&groups, &slot);
+}
+
+/* The call in @slot, NULL for slot 0. */
+static __always_inline struct call *call_at(u32 slot)
+{
+	return slot ? bpf_map_lookup_elem(&calls, &slot) : NULL;
+}
+
+static __always_inline struct cpu_ctx *cpu_ctx(s32 cpu)
+{
+	u32 idx = cpu;
+
+	return bpf_map_lookup_elem(&cpu_ctxs, &idx);
+}
+
+#endif /* SCX_AGENT_STATE_BPF_H */

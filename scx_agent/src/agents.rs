@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the kernel half reports: agents, their phases, their tool calls.
+
+use crate::bpf_intf;
+use log::{debug, info, warn};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// What an agent is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Waits for its language model.
+    LlmWait,
+    /// Its framework works.
+    Framework,
+    /// Has a tool call.
+    Tool,
+}
+
+impl Phase {
+    fn from_raw(raw: u32) -> Option<Phase> {
+        match raw {
+            bpf_intf::agent_phase_PHASE_LLM_WAIT => Some(Phase::LlmWait),
+            bpf_intf::agent_phase_PHASE_FRAMEWORK => Some(Phase::Framework),
+            bpf_intf::agent_phase_PHASE_TOOL => Some(Phase::Tool),
+            _ => None,
+        }
+    }
+}
+
+/// Why a tool call was taken for one.
+fn rule_name(rule: u32) -> &'static str {
+    match rule {
+        bpf_intf::agent_rule_RULE_SESSION => "new session",
+        bpf_intf::agent_rule_RULE_EXEC => "exec under the framework",
+        bpf_intf::agent_rule_RULE_OUTSIDE => "entered from outside",
+        bpf_intf::agent_rule_RULE_PARENT => "found under the framework",
+        _ => "other",
+    }
+}
+
+/// One line of the event log. Times are CLOCK_MONOTONIC ns of the kernel half.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    Agent { at_ns: u64, agent: String, cgroup_id: u64 },
+    AgentGone { at_ns: u64, agent: String },
+    Phase { at_ns: u64, agent: String, from: Phase, to: Phase, lasted_ns: u64 },
+    CallBegin { at_ns: u64, agent: String, call: u64, pid: u32, rule: &'static str },
+    CallEnd {
+        at_ns: u64,
+        agent: String,
+        call: u64,
+        pid: u32,
+        comm: String,
+        cpu_ns: u64,
+        wall_ns: u64,
+        wait_ns: u64,
+        processes: u32,
+        peak_width: u32,
+        /// Wait status of the call's first process.
+        status: u32,
+    },
+}
+
+struct Agent {
+    name: String,
+    cgroup_id: u64,
+    phase: Phase,
+}
+
+/// Every agent there is, kept up to date by [`Agents::handle`].
+pub struct Agents {
+    by_slot: BTreeMap<u32, Agent>,
+    cgroup_root: PathBuf,
+    log: Option<(PathBuf, BufWriter<File>)>,
+    /// Records that could not be understood.
+    pub malformed: u64,
+    /// CPU time of finished calls, in ns.
+    pub calls_cpu_ns: u64,
+    /// Time that tasks of finished calls waited for a CPU, in ns.
+    pub calls_wait_ns: u64,
+}
+
+impl Agents {
+    /// # Errors
+    /// The event log cannot be created.
+    pub fn new(cgroup_root: &Path, log: Option<&Path>) -> anyhow::Result<Self> {
+        use anyhow::Context;
+        let log = log
+            .map(|path| {
+                let file = File::create(path).with_context(|| format!("cannot write the event log {}", path.display()));
+                file.map(|f| (path.to_path_buf(), BufWriter::new(f)))
+            })
+            .transpose()?;
+        Ok(Agents {
+            by_slot: BTreeMap::new(),
+            cgroup_root: cgroup_root.into(),
+            log,
+            malformed: 0,
+            calls_cpu_ns: 0,
+            calls_wait_ns: 0,
+        })
+    }
+
+    /// Number of agents, in all and by phase (LLM wait, framework, tool).
+    pub fn counts(&self) -> (u64, [u64; 3]) {
+        let mut phases = [0; 3];
+        for a in self.by_slot.values() {
+            phases[a.phase as usize] += 1;
+        }
+        (self.by_slot.len() as u64, phases)
+    }
+
+    /// Take one ring buffer record.
+    pub fn handle(&mut self, record: &[u8]) {
+        let Some(event) = self.decode(record) else {
+            self.malformed += 1;
+            return;
+        };
+        match &event {
+            Event::Agent { agent, .. } => info!("agent {agent:?} found"),
+            Event::AgentGone { agent, .. } => info!("agent {agent:?} gone"),
+            Event::Phase { agent, from, to, lasted_ns, .. } => {
+                debug!("agent {agent:?}: {from:?} -> {to:?} after {:.3} s", *lasted_ns as f64 / 1e9)
+            }
+            Event::CallBegin { agent, call, pid, rule, .. } => {
+                debug!("agent {agent:?}: call {call} begins, pid {pid} ({rule})")
+            }
+            Event::CallEnd { agent, call, comm, cpu_ns, wall_ns, wait_ns, processes, peak_width, .. } => {
+                self.calls_cpu_ns += cpu_ns;
+                self.calls_wait_ns += wait_ns;
+                info!(
+                    "agent {agent:?}: call {call} ({comm:?}) took {:.3} s, CPU {:.3} s, waited {:.3} s, {processes} processes, \
+                     up to {peak_width} at once",
+                    *wall_ns as f64 / 1e9,
+                    *cpu_ns as f64 / 1e9,
+                    *wait_ns as f64 / 1e9
+                )
+            }
+        }
+        self.write_log(&event);
+    }
+
+    /// Write out what the event log has buffered.
+    pub fn flush(&mut self) {
+        if let Some((path, out)) = &mut self.log {
+            if let Err(e) = out.flush() {
+                warn!("cannot write the event log {}: {e}; it ends here", path.display());
+                self.log = None;
+            }
+        }
+    }
+
+    fn write_log(&mut self, event: &Event) {
+        let Some((path, out)) = &mut self.log else { return };
+        let written = serde_json::to_writer(&mut *out, event)
+            .map_err(std::io::Error::from)
+            .and_then(|()| out.write_all(b"\n"));
+        if let Err(e) = written {
+            warn!("cannot write the event log {}: {e}; it ends here", path.display());
+            self.log = None;
+        }
+    }
+
+    fn name(&self, slot: u32) -> String {
+        self.by_slot.get(&slot).map_or_else(|| format!("slot {slot}"), |a| a.name.clone())
+    }
+
+    fn decode(&mut self, record: &[u8]) -> Option<Event> {
+        let raw = Raw::from_bytes(record)?;
+        let at_ns = raw.at_ns;
+        match raw.type_ {
+            bpf_intf::agent_event_type_EVENT_AGENT => {
+                let text = raw.text();
+                let name = if text.is_empty() { self.path_of(raw.cgroup_id) } else { text };
+                let phase = Phase::LlmWait;
+                self.by_slot.insert(raw.group, Agent { name: name.clone(), cgroup_id: raw.cgroup_id, phase });
+                Some(Event::Agent { at_ns, agent: name, cgroup_id: raw.cgroup_id })
+            }
+            bpf_intf::agent_event_type_EVENT_AGENT_GONE => {
+                let agent = self.name(raw.group);
+                self.by_slot.remove(&raw.group);
+                Some(Event::AgentGone { at_ns, agent })
+            }
+            bpf_intf::agent_event_type_EVENT_PHASE => {
+                let (from, to) = (Phase::from_raw(raw.phase_from)?, Phase::from_raw(raw.phase_to)?);
+                if let Some(a) = self.by_slot.get_mut(&raw.group).filter(|a| a.cgroup_id == raw.cgroup_id) {
+                    a.phase = to;
+                }
+                Some(Event::Phase { at_ns, agent: self.name(raw.group), from, to, lasted_ns: raw.phase_ns })
+            }
+            bpf_intf::agent_event_type_EVENT_CALL_BEGIN => Some(Event::CallBegin {
+                at_ns,
+                agent: self.name(raw.group),
+                call: raw.call,
+                pid: raw.pid,
+                rule: rule_name(raw.rule),
+            }),
+            bpf_intf::agent_event_type_EVENT_CALL_END => Some(Event::CallEnd {
+                at_ns,
+                agent: self.name(raw.group),
+                call: raw.call,
+                pid: raw.pid,
+                comm: raw.text(),
+                cpu_ns: raw.cpu_ns,
+                wall_ns: raw.wall_ns,
+                wait_ns: raw.wait_ns,
+                processes: raw.processes,
+                peak_width: raw.peak_width,
+                status: raw.exit_code,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Path of cgroup `id` below the cgroup root, or its number if it is gone already. Walks the
+    /// tree: for containers found by their framework only, once each.
+    fn path_of(&self, id: u64) -> String {
+        use std::os::unix::fs::MetadataExt;
+        let mut dirs = vec![self.cgroup_root.clone()];
+        while let Some(dir) = dirs.pop() {
+            for e in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+                let Ok(meta) = e.metadata() else { continue };
+                if !meta.is_dir() {
+                    continue;
+                }
+                let path = e.path();
+                if meta.ino() == id {
+                    return path.strip_prefix(&self.cgroup_root).unwrap_or(&path).display().to_string();
+                }
+                dirs.push(path);
+            }
+        }
+        format!("cgroup {id}")
+    }
+}
+
+/// A record as the kernel half wrote it.
+struct Raw(bpf_intf::agent_event);
+
+impl std::ops::Deref for Raw {
+    type Target = bpf_intf::agent_event;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Raw {
+    /// None if the record is shorter than the layout.
+    fn from_bytes(bytes: &[u8]) -> Option<Raw> {
+        if bytes.len() < size_of::<bpf_intf::agent_event>() {
+            return None;
+        }
+        // SAFETY: long enough, and every bit pattern is a valid agent_event (integers only).
+        Some(Raw(unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) }))
+    }
+
+    /// The name, which a container may have chosen: whatever bytes, lossily as text.
+    fn text(&self) -> String {
+        let bytes: Vec<u8> = self.name.iter().map(|&c| c as u8).take_while(|&c| c != 0).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(e: &bpf_intf::agent_event) -> &[u8] {
+        // SAFETY: plain integers, initialised as a whole by zeroed().
+        unsafe { std::slice::from_raw_parts((e as *const bpf_intf::agent_event).cast(), size_of_val(e)) }
+    }
+
+    fn event(type_: u32) -> bpf_intf::agent_event {
+        // SAFETY: all-zero integers are valid.
+        let mut e: bpf_intf::agent_event = unsafe { std::mem::zeroed() };
+        e.type_ = type_;
+        e.group = 3;
+        e.cgroup_id = 77;
+        for (to, from) in e.name.iter_mut().zip(b"agent-1\xff") {
+            *to = *from as _;
+        }
+        e
+    }
+
+    #[test]
+    fn phases_and_calls_are_counted() {
+        let mut a = Agents::new(Path::new("/nonexistent"), None).unwrap();
+        a.handle(bytes(&event(bpf_intf::agent_event_type_EVENT_AGENT)));
+        assert_eq!(a.counts(), (1, [1, 0, 0]));
+        let mut p = event(bpf_intf::agent_event_type_EVENT_PHASE);
+        p.phase_to = bpf_intf::agent_phase_PHASE_TOOL;
+        a.handle(bytes(&p));
+        assert_eq!(a.counts(), (1, [0, 0, 1]));
+        let mut c = event(bpf_intf::agent_event_type_EVENT_CALL_END);
+        c.cpu_ns = 5;
+        a.handle(bytes(&c));
+        assert_eq!(a.calls_cpu_ns, 5);
+        a.handle(bytes(&event(bpf_intf::agent_event_type_EVENT_AGENT_GONE)));
+        assert_eq!(a.counts(), (0, [0, 0, 0]));
+        assert_eq!(a.malformed, 0);
+    }
+
+    #[test]
+    fn anything_else_is_counted_not_believed() {
+        let mut a = Agents::new(Path::new("/nonexistent"), None).unwrap();
+        a.handle(&[]);
+        a.handle(&[0xff; 16]);
+        a.handle(bytes(&event(99)));
+        let mut p = event(bpf_intf::agent_event_type_EVENT_PHASE);
+        p.phase_to = 42;
+        a.handle(bytes(&p));
+        assert_eq!(a.malformed, 4);
+    }
+}

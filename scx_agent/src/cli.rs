@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The command line.
+
+use crate::globs::Glob;
+use clap::Parser;
+
+/// A sched_ext scheduler for hosts full of AI coding agents.
+///
+/// An agent is a cgroup, mostly a container, in which an agent framework
+/// (claude, codex, ...) waits for its language model and runs tool calls. The
+/// scheduler tells frameworks from tool calls by itself, runs frameworks first,
+/// and gives tool calls the CPUs they ask for at once, those first that have
+/// had the least CPU time so far. Ctrl-C or SIGTERM gives the host back to its
+/// default scheduler.
+#[derive(Debug, Parser)]
+#[command(name = "scx_agent", disable_version_flag = true)]
+#[command(after_help = "EXAMPLES:
+  scx_agent                                   containers that hold a known agent framework
+  scx_agent --agent-cgroup 'agents/*'         every cgroup below /sys/fs/cgroup/agents is one agent
+  scx_agent --agent-cgroup 'system.slice/docker-*.scope' --stats 5
+  scx_agent --monitor 1                       watch a scheduler that is running")]
+pub struct Opts {
+    /// A cgroup that is an agent, its subtree included, also if made later; `*` and `?` stand for
+    /// characters of one path component. Relative to the cgroup v2 root. Repeatable. Without this,
+    /// containers (Docker, Podman, Kubernetes, LXC) that hold a known agent framework are agents.
+    #[arg(long = "agent-cgroup", value_name = "GLOB")]
+    pub agent_cgroups: Vec<Glob>,
+
+    /// Further comms that mark an agent framework, beside claude, codex, opencode and others.
+    /// Repeatable.
+    #[arg(long = "framework-comm", value_name = "COMM", value_parser = parse_comm)]
+    pub framework_comms: Vec<String>,
+
+    /// Print statistics every SEC seconds while scheduling.
+    #[arg(long, value_name = "SEC")]
+    pub stats: Option<f64>,
+
+    /// Print the statistics of a running scx_agent every SEC seconds; schedules nothing.
+    #[arg(long, value_name = "SEC")]
+    pub monitor: Option<f64>,
+
+    /// Describe the statistics and exit.
+    #[arg(long)]
+    pub help_stats: bool,
+
+    /// Write every phase transition and tool call to FILE, as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<std::path::PathBuf>,
+
+    /// Size of the kernel's dump on an error exit, in bytes; 0 for the kernel's default (32 KiB).
+    #[arg(long, value_name = "BYTES", default_value_t = 0)]
+    pub exit_dump_len: u32,
+
+    /// Longest time on a CPU before the queue is looked at again, in us.
+    #[arg(long, value_name = "US", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000), help_heading = "Policy")]
+    pub slice_us: u64,
+
+    /// How many ns a tool call ranks behind a new one for every ns of CPU time it has had.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Policy")]
+    pub delay_slope: u64,
+
+    /// The most that a tool call ranks behind a new one, in ms: bounds how long new calls can keep
+    /// it waiting.
+    #[arg(long, value_name = "MS", default_value_t = 6_000, value_parser = clap::value_parser!(u64).range(10..=15_000), help_heading = "Policy")]
+    pub delay_cap_ms: u64,
+
+    /// How much better a task must rank to take a CPU from another, in ms of rank.
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(0..=10_000), help_heading = "Policy")]
+    pub preempt_margin_ms: u64,
+
+    /// CPU time a long call has at a stretch before others as long have their turn, in ms.
+    #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(10..=10_000), help_heading = "Policy")]
+    pub quantum_max_ms: u64,
+
+    /// More messages: -v every agent and tool call, -vv every phase, and libbpf's messages.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Print the version and exit.
+    #[arg(short = 'V', long)]
+    pub version: bool,
+}
+
+fn parse_comm(s: &str) -> Result<String, String> {
+    match s.len() {
+        0 => Err("a comm is not empty".into()),
+        1..=15 => Ok(s.into()),
+        n => Err(format!("a comm has at most 15 bytes, this one has {n}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Opts::command().debug_assert();
+    }
+
+    #[test]
+    fn comms_are_bounded() {
+        assert!(parse_comm("claude").is_ok());
+        assert!(parse_comm("").is_err());
+        assert!(parse_comm("sixteen-bytes-ab").is_err());
+    }
+}

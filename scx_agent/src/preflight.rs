@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What must be so before anything is loaded, each with one sentence on what to do.
+
+use anyhow::{bail, Result};
+use std::path::Path;
+
+/// Where the kernel's files are; another root in tests.
+pub struct Host<'a> {
+    pub root: &'a Path,
+    pub euid: u32,
+    pub release: String,
+}
+
+impl Host<'static> {
+    /// The machine we run on.
+    pub fn this() -> Self {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        // SAFETY: geteuid() cannot fail and touches no memory.
+        Host { root: Path::new("/"), euid: unsafe { libc::geteuid() }, release: release.trim().into() }
+    }
+}
+
+impl Host<'_> {
+    fn has(&self, path: &str) -> bool {
+        self.root.join(path.trim_start_matches('/')).exists()
+    }
+
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.root.join(path.trim_start_matches('/'))).unwrap_or_default()
+    }
+
+    /// Checks everything the scheduler needs of this host; nothing is changed.
+    ///
+    /// # Errors
+    /// The first thing that is missing, and what to do about it.
+    pub fn check(&self) -> Result<()> {
+        if self.euid != 0 {
+            bail!("loading a scheduler needs root; run it with sudo");
+        }
+        if !self.has("/sys/kernel/sched_ext/state") {
+            bail!(
+                "kernel {} has no sched_ext (CONFIG_SCHED_CLASS_EXT); boot a kernel 6.16 or newer that has it, \
+                 such as Debian's backports or Ubuntu 25.10, or try it in a VM with scripts/demo",
+                self.release
+            );
+        }
+        let state = self.read("/sys/kernel/sched_ext/state");
+        if state.trim() != "disabled" {
+            bail!(
+                "another sched_ext scheduler is loaded ({}, state {}); stop it first, for example with \
+                 `systemctl stop scx scx_loader`",
+                self.read("/sys/kernel/sched_ext/root/ops").trim(),
+                state.trim()
+            );
+        }
+        if !self.has("/sys/kernel/btf/vmlinux") {
+            bail!("/sys/kernel/btf/vmlinux is not there; boot a kernel with CONFIG_DEBUG_INFO_BTF");
+        }
+        let config = format!("/boot/config-{}", self.release);
+        if !self.has(&config) && !self.has("/proc/config.gz") {
+            bail!(
+                "neither {config} nor /proc/config.gz is there, and no sched_ext scheduler loads without the \
+                 kernel's configuration; install the file of this kernel's package or `modprobe configs`"
+            );
+        }
+        if !self.has("/sys/fs/cgroup/cgroup.controllers") {
+            bail!("/sys/fs/cgroup is not a cgroup v2 mount; boot with systemd.unified_cgroup_hierarchy=1");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A host with everything, under a directory of its own.
+    fn host(name: &str) -> std::path::PathBuf {
+        let root = std::env::temp_dir().join(format!("scx_agent-host-{name}-{}", std::process::id()));
+        for (path, text) in [
+            ("sys/kernel/sched_ext/state", "disabled\n"),
+            ("sys/kernel/btf/vmlinux", ""),
+            ("boot/config-7.0", ""),
+            ("sys/fs/cgroup/cgroup.controllers", "cpu memory\n"),
+        ] {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), text).unwrap();
+        }
+        root
+    }
+
+    fn check(root: &Path, euid: u32) -> Result<()> {
+        Host { root, euid, release: "7.0".into() }.check()
+    }
+
+    #[test]
+    fn each_missing_thing_is_named() {
+        let root = host("missing");
+        check(&root, 0).unwrap();
+        assert!(check(&root, 1000).unwrap_err().to_string().contains("sudo"));
+        for (path, word) in [
+            ("sys/fs/cgroup/cgroup.controllers", "cgroup v2"),
+            ("boot/config-7.0", "/boot/config-7.0"),
+            ("sys/kernel/btf/vmlinux", "BTF"),
+            ("sys/kernel/sched_ext/state", "no sched_ext"),
+        ] {
+            fs::remove_file(root.join(path)).unwrap();
+            let e = check(&root, 0).unwrap_err().to_string();
+            assert!(e.contains(word), "{e}");
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_loaded_scheduler_is_named() {
+        let root = host("loaded");
+        fs::write(root.join("sys/kernel/sched_ext/state"), "enabled\n").unwrap();
+        fs::create_dir_all(root.join("sys/kernel/sched_ext/root")).unwrap();
+        fs::write(root.join("sys/kernel/sched_ext/root/ops"), "lavd_1.0\n").unwrap();
+        assert!(check(&root, 0).unwrap_err().to_string().contains("lavd_1.0"));
+        fs::remove_dir_all(root).unwrap();
+    }
+}

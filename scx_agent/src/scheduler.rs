@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Loads the kernel half, serves its statistics and events until it ends.
+
+use crate::agents::Agents;
+use crate::bpf_intf;
+use crate::bpf_skel::*;
+use crate::cli::Opts;
+use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
+use crate::stats::{self, Metrics};
+use anyhow::{bail, Context, Result};
+use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
+use log::{info, warn};
+use scx_stats::prelude::*;
+use scx_utils::{scx_ops_attach, scx_ops_load, scx_ops_open, uei_exited, uei_report, UserExitInfo};
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const CGROUP_ROOT: &str = "/sys/fs/cgroup";
+/// How long the main loop sleeps when nothing happens; also how fast a signal is noticed.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A loaded and enabled scheduler; dropping it gives the host back to its default scheduler.
+pub struct Scheduler<'a> {
+    skel: BpfSkel<'a>,
+    link: Option<Link>,
+    events: RingBuffer<'a>,
+    agents: Rc<RefCell<Agents>>,
+    stats: StatsServer<(), Metrics>,
+}
+
+impl<'a> Scheduler<'a> {
+    /// Load and enable the scheduler.
+    ///
+    /// # Errors
+    /// The kernel refuses it, or a file cannot be written; the host keeps its scheduler.
+    pub fn start(opts: &Opts, object: &'a mut MaybeUninit<OpenObject>) -> Result<Self> {
+        let mut builder = BpfSkelBuilder::default();
+        builder.obj_builder.debug(opts.verbose > 2);
+        let mut skel = scx_ops_open!(builder, object, agent_ops, None)
+            .context("cannot open the kernel half; is /sys/kernel/btf/vmlinux that of the running kernel?")?;
+        skel.struct_ops.agent_ops_mut().exit_dump_len = opts.exit_dump_len;
+        set_knobs(&mut skel, opts)?;
+        let mut skel = scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?;
+
+        let agents = Rc::new(RefCell::new(Agents::new(Path::new(CGROUP_ROOT), opts.events.as_deref())?));
+        let mut ring = RingBufferBuilder::new();
+        let sink = agents.clone();
+        ring.add(&skel.maps.events, move |record| {
+            sink.borrow_mut().handle(record);
+            0
+        })?;
+        let events = ring.build()?;
+        let link = Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
+        let stats = StatsServer::new(stats::server_data()).launch().context("cannot serve statistics")?;
+        let this = Scheduler { skel, link, events, agents, stats };
+        this.events.consume()?;
+        this.report_found(opts);
+        Ok(this)
+    }
+
+    /// One line on what is scheduled, and one for each glob that matches nothing.
+    fn report_found(&self, opts: &Opts) {
+        let (agents, _) = self.agents.borrow().counts();
+        let idle: Vec<_> = opts
+            .agent_cgroups
+            .iter()
+            .filter(|g| g.matches_below(Path::new(CGROUP_ROOT)).is_empty())
+            .collect();
+        for g in idle {
+            info!("no cgroup matches {:?} yet; it is an agent as soon as it is made", g.to_string());
+        }
+        let how = match opts.agent_cgroups.len() {
+            0 => "looking for known agent frameworks in containers".to_string(),
+            _ => {
+                let globs: Vec<_> = opts.agent_cgroups.iter().map(|g| g.to_string()).collect();
+                format!("agents are {}", globs.join(", "))
+            }
+        };
+        println!("scx_agent {} is scheduling: {agents} agents with tasks now; {how}", env!("CARGO_PKG_VERSION"));
+    }
+
+    /// Serve events and statistics until `stop` or until the kernel ends the scheduler.
+    ///
+    /// # Errors
+    /// The kernel ejected the scheduler; its reason.
+    pub fn run(&mut self, stop: &AtomicBool) -> Result<UserExitInfo> {
+        let (answers, requests) = self.stats.channels();
+        while !stop.load(Ordering::Relaxed) && !uei_exited!(&self.skel, uei) {
+            match self.events.poll(POLL) {
+                Ok(()) => (),
+                Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => (),
+                Err(e) => return Err(e).context("cannot read the kernel half's events"),
+            }
+            self.agents.borrow_mut().flush();
+            while requests.try_recv().is_ok() {
+                answers.send(self.metrics()?)?;
+            }
+        }
+        let _ = self.link.take();
+        self.events.consume()?;
+        self.agents.borrow_mut().flush();
+        let m = self.metrics()?;
+        if m.lost_events > 0 {
+            warn!("{} events were lost: the daemon could not keep up", m.lost_events);
+        }
+        uei_report!(&self.skel, uei)
+    }
+
+    fn counter(&self, stat: u32) -> Result<u64> {
+        let cpus = self.skel.maps.stats.lookup_percpu(&stat.to_ne_bytes(), MapFlags::ANY)?;
+        Ok(cpus
+            .into_iter()
+            .flatten()
+            .map(|v| v.try_into().map_or(0, u64::from_ne_bytes))
+            .sum())
+    }
+
+    fn metrics(&self) -> Result<Metrics> {
+        let agents = self.agents.borrow();
+        let (n, [llm_wait, framework, tool]) = agents.counts();
+        let calls = self.counter(bpf_intf::agent_stat_STAT_CALLS)?;
+        let calls_ended = self.counter(bpf_intf::agent_stat_STAT_CALLS_ENDED)?;
+        Ok(Metrics {
+            agents: n,
+            agents_llm_wait: llm_wait,
+            agents_framework: framework,
+            agents_tool: tool,
+            calls_running: calls.saturating_sub(calls_ended),
+            calls,
+            calls_ended,
+            calls_cpu_s: agents.calls_cpu_ns as f64 / 1e9,
+            calls_wait_s: agents.calls_wait_ns as f64 / 1e9,
+            direct: self.counter(bpf_intf::agent_stat_STAT_DIRECT)?,
+            queued: self.counter(bpf_intf::agent_stat_STAT_QUEUED)?,
+            preempt: self.counter(bpf_intf::agent_stat_STAT_PREEMPT)?,
+            kept: self.counter(bpf_intf::agent_stat_STAT_KEPT)?,
+            phases: self.counter(bpf_intf::agent_stat_STAT_PHASES)?,
+            no_call_slot: self.counter(bpf_intf::agent_stat_STAT_NO_CALL_SLOT)?,
+            no_group_slot: self.counter(bpf_intf::agent_stat_STAT_NO_GROUP_SLOT)?,
+            lost_events: self.counter(bpf_intf::agent_stat_STAT_LOST_EVENTS)?,
+        })
+    }
+}
+
+/// Put the options where the kernel half reads them.
+fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
+    let named = !opts.agent_cgroups.is_empty();
+    let globs: Vec<Glob> = if named {
+        opts.agent_cgroups.clone()
+    } else {
+        CONTAINER_GLOBS.iter().map(|g| g.parse().expect("built-in globs are valid")).collect()
+    };
+    let mut comms: Vec<&str> = FRAMEWORK_COMMS.to_vec();
+    if named {
+        comms.extend(GENERIC_COMMS);
+    }
+    comms.extend(opts.framework_comms.iter().map(String::as_str));
+    let max_globs = bpf_intf::agent_consts_AGENT_MAX_GLOBS as usize;
+    let max_comms = bpf_intf::agent_consts_AGENT_MAX_COMMS as usize;
+    if globs.len() > max_globs {
+        bail!("{} --agent-cgroup globs, at most {max_globs} are supported", globs.len());
+    }
+    if comms.len() > max_comms {
+        bail!("{} framework comms with the known ones, at most {max_comms} are supported", comms.len());
+    }
+    let cpus = libbpf_rs::num_possible_cpus()?;
+    let max_cpus = bpf_intf::agent_consts_AGENT_MAX_CPUS as usize;
+    if cpus > max_cpus {
+        bail!("this machine has {cpus} CPUs, at most {max_cpus} are supported");
+    }
+
+    let rodata = skel.maps.rodata_data.as_mut().context("the kernel half has no rodata")?;
+    rodata.slice_ns = opts.slice_us * 1_000;
+    rodata.preempt_margin_ns = opts.preempt_margin_ms * 1_000_000;
+    rodata.knobs.delay_slope = opts.delay_slope;
+    rodata.knobs.delay_cap_ns = opts.delay_cap_ms * 1_000_000;
+    rodata.knobs.quantum_max_ns = opts.quantum_max_ms * 1_000_000;
+    rodata.nr_cpu_ids = cpus as u32;
+    rodata.nr_globs = globs.len() as u32;
+    rodata.nr_comms = comms.len() as u32;
+    let kind = if named { bpf_intf::agent_group_flags_GROUP_AGENT } else { bpf_intf::agent_group_flags_GROUP_CANDIDATE };
+    for (i, glob) in globs.iter().enumerate() {
+        rodata.glob_depth[i] = glob.parts().len() as u32;
+        rodata.glob_flags[i] = kind;
+        for (to, part) in rodata.glob_parts[i].iter_mut().zip(glob.parts()) {
+            for (to, c) in to.iter_mut().zip(part.bytes()) {
+                *to = c as _;
+            }
+        }
+    }
+    for (to, comm) in rodata.comms.iter_mut().zip(comms) {
+        let mut padded = [0u8; 16];
+        padded[..comm.len()].copy_from_slice(comm.as_bytes());
+        for (to, word) in to.iter_mut().zip(padded.chunks_exact(8)) {
+            *to = u64::from_ne_bytes(word.try_into().expect("8 bytes"));
+        }
+    }
+    Ok(())
+}
+
+/// One sentence for a load that the kernel refused.
+fn load_error(e: anyhow::Error) -> anyhow::Error {
+    if scx_utils::compat::malformed_scx_kfuncs().is_empty() {
+        return e.context("the kernel refuses the scheduler; nothing was changed (-vvv shows the verifier's log)");
+    }
+    anyhow::anyhow!(
+        "this kernel's BTF describes its sched_ext functions wrongly (it was built with pahole older than 1.26, like \
+         Debian's backported 7.1 and 7.2 and Ubuntu 24.04's kernels), so that no sched_ext scheduler loads; boot \
+         another kernel, such as Debian's backported 7.0 or sid's; nothing was changed"
+    )
+}

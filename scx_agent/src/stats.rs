@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Statistics, served over the scx_stats socket.
+
+use anyhow::Result;
+use scx_stats::prelude::*;
+use scx_stats_derive::{stat_doc, Stats};
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[stat_doc]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Stats)]
+#[stat(top)]
+pub struct Metrics {
+    #[stat(desc = "Agents now")]
+    pub agents: u64,
+    #[stat(desc = "Agents that wait for their model now")]
+    pub agents_llm_wait: u64,
+    #[stat(desc = "Agents whose framework works now")]
+    pub agents_framework: u64,
+    #[stat(desc = "Agents with a tool call now")]
+    pub agents_tool: u64,
+    #[stat(desc = "Tool calls running now")]
+    pub calls_running: u64,
+    #[stat(desc = "Tool calls begun")]
+    pub calls: u64,
+    #[stat(desc = "Tool calls finished")]
+    pub calls_ended: u64,
+    #[stat(desc = "CPU time of finished tool calls, in seconds")]
+    pub calls_cpu_s: f64,
+    #[stat(desc = "Time that tasks of finished tool calls waited for a CPU, in seconds")]
+    pub calls_wait_s: f64,
+    #[stat(desc = "Wake-ups put on an idle CPU at once")]
+    pub direct: u64,
+    #[stat(desc = "Tasks put on a queue")]
+    pub queued: u64,
+    #[stat(desc = "CPUs taken from lower-ranked work")]
+    pub preempt: u64,
+    #[stat(desc = "Slices renewed because nothing queued ranked higher")]
+    pub kept: u64,
+    #[stat(desc = "Phase transitions")]
+    pub phases: u64,
+    #[stat(desc = "Tool calls without a slot of their own, ranked task by task")]
+    pub no_call_slot: u64,
+    #[stat(desc = "Cgroups without a slot of their own, sharing one")]
+    pub no_group_slot: u64,
+    #[stat(desc = "Events lost because the ring buffer was full")]
+    pub lost_events: u64,
+}
+
+impl Metrics {
+    /// Counters since `old`; gauges as they are.
+    pub fn delta(&self, old: &Self) -> Self {
+        Metrics {
+            calls: self.calls - old.calls,
+            calls_ended: self.calls_ended - old.calls_ended,
+            calls_cpu_s: self.calls_cpu_s - old.calls_cpu_s,
+            calls_wait_s: self.calls_wait_s - old.calls_wait_s,
+            direct: self.direct - old.direct,
+            queued: self.queued - old.queued,
+            preempt: self.preempt - old.preempt,
+            kept: self.kept - old.kept,
+            phases: self.phases - old.phases,
+            no_call_slot: self.no_call_slot - old.no_call_slot,
+            no_group_slot: self.no_group_slot - old.no_group_slot,
+            lost_events: self.lost_events - old.lost_events,
+            ..self.clone()
+        }
+    }
+
+    fn format<W: Write>(&self, w: &mut W) -> Result<()> {
+        writeln!(
+            w,
+            "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
+             direct {} queued {} preempt {} kept {} | lost {} no-slot {}/{}",
+            self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
+            self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
+            self.direct, self.queued, self.preempt, self.kept,
+            self.lost_events, self.no_call_slot, self.no_group_slot,
+        )?;
+        Ok(())
+    }
+}
+
+/// What the socket offers; each client gets counters since its own last question.
+pub fn server_data() -> StatsServerData<(), Metrics> {
+    let open: Box<dyn StatsOpener<(), Metrics>> = Box::new(move |(req_ch, res_ch)| {
+        req_ch.send(())?;
+        let mut prev = res_ch.recv()?;
+        let read: Box<dyn StatsReader<(), Metrics>> = Box::new(move |_args, (req_ch, res_ch)| {
+            req_ch.send(())?;
+            let cur = res_ch.recv()?;
+            let delta = cur.delta(&prev);
+            prev = cur;
+            delta.to_json()
+        });
+        Ok(read)
+    });
+    StatsServerData::new().add_meta(Metrics::meta()).add_ops("top", StatsOps { open, close: None })
+}
+
+/// Print the statistics of a running scheduler every `interval` until `stop`.
+pub fn monitor(interval: Duration, stop: Arc<AtomicBool>) -> Result<()> {
+    scx_utils::monitor_stats::<Metrics>(
+        &[],
+        interval,
+        || stop.load(Ordering::Relaxed),
+        |m| m.format(&mut std::io::stdout()),
+    )
+}
