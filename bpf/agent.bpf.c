@@ -64,7 +64,8 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 	struct call *c = call_at(tctx->call);
 	u64 service, debt, *base, *quantum_end;
 
-	if (p->flags & PF_KTHREAD)
+	/* Kernel threads serve everybody, but some compute for seconds: those queue up. */
+	if ((p->flags & PF_KTHREAD) && tctx->service_ns < framework_burst_ns)
 		return now - framework_lead_ns;
 	if (!grp)
 		return now;
@@ -254,7 +255,7 @@ void BPF_STRUCT_OPS(agent_stopping, struct task_struct *p, bool runnable)
 	tctx->runnable_at_ns = now;
 	tctx->slept_at_ns = now;
 	grp = group_at(tctx->group);
-	if (!grp || (p->flags & PF_KTHREAD))
+	if (!grp)
 		return;
 	if (!grp->ran)
 		grp->ran = 1;

@@ -9,7 +9,7 @@ use crate::shared::{self, Shared};
 use crate::timeline::Tracer;
 use crate::{sys, work};
 use anyhow::{bail, Context, Result};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// How to run a plan.
@@ -268,7 +268,7 @@ fn call_record(
 /// One agent that makes every different call of the plan once, one after another; and for each
 /// call of the plan, in order, which of them stands for it.
 fn serial_plan(plan: &[Agent]) -> (Vec<Agent>, Vec<usize>) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut turns: Vec<Turn> = Vec::new();
     let mut index = Vec::new();
     for call in plan.iter().flat_map(|a| &a.turns).flat_map(|t| &t.calls) {

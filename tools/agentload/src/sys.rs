@@ -159,7 +159,7 @@ pub fn spawn_shell(command: &CStr) -> io::Result<i32> {
     let e = unsafe {
         let mut attr = std::mem::zeroed();
         libc::posix_spawnattr_init(&mut attr);
-        let flags = libc::POSIX_SPAWN_SETSID as i32 | libc::POSIX_SPAWN_SETSIGMASK as i32;
+        let flags = libc::POSIX_SPAWN_SETSID as i32 | libc::POSIX_SPAWN_SETSIGMASK;
         libc::posix_spawnattr_setflags(&mut attr, flags as libc::c_short);
         libc::posix_spawnattr_setsigmask(&mut attr, &signal_set(&[]));
         let e = libc::posix_spawn(

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Runs every scenario under every scheduler.
+
+use crate::ideal::{simulate, Machine};
+use crate::metrics::{alone_of, metrics, Alone, Summary};
+use crate::policy::Policy;
+use crate::results::{AloneCall, Reaction, Results, RunResult, ScenarioResult};
+use crate::scenarios::{generated, Load, Scenario};
+use crate::scheduler::Scheduler;
+use agentload::plan::Agent;
+use agentload::record::Record;
+use agentload::{jsonl, react};
+use anyhow::{bail, Context, Result};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Where the runs take place: a VM, or a stand-in for tests.
+pub trait Boot {
+    /// Kernel release.
+    fn release(&self) -> &str;
+    /// All that can change what a run gives, besides its plan and programs.
+    fn key(&self) -> String;
+    /// Boots, runs the job's command under its scheduler, and leaves its files in `out`.
+    fn boot(&self, job: &Job, out: &Path) -> Result<()>;
+}
+
+/// One boot.
+pub struct Job<'a> {
+    /// For progress lines.
+    pub title: String,
+    pub scheduler: &'a Scheduler,
+    /// For the guest's shell; what it writes to /out is kept.
+    pub command: String,
+    /// Files of this machine and their paths in the guest.
+    pub files: Vec<(PathBuf, String)>,
+}
+
+/// What to run.
+pub struct Matrix<'a> {
+    /// `lockstep` or `functional`.
+    pub mode: String,
+    pub cpus: u32,
+    pub seed: u64,
+    pub quick: bool,
+    /// Record what each CPU ran. Costs a little time in the guest.
+    pub timeline: bool,
+    pub scenarios: Vec<&'a Scenario>,
+    pub schedulers: Vec<Scheduler>,
+    /// Where everything goes.
+    pub out: PathBuf,
+    pub agentload: PathBuf,
+    /// Gives the plan of a scenario that replays traces.
+    pub traces: &'a dyn Fn(Load, u64) -> Result<Vec<Agent>>,
+}
+
+/// Policies that the report shows beside the measurements.
+const IDEAL: [Policy; 3] = [Policy::Equal, Policy::Las { cap_ms: f64::INFINITY }, Policy::Srpt];
+
+/// Runs the matrix: the results, and what failed (one message each).
+pub fn run(m: &Matrix, vm: &dyn Boot) -> Result<(Results, Vec<String>)> {
+    let mut results = Results {
+        mode: m.mode.clone(),
+        cpus: m.cpus,
+        kernel: vm.release().to_string(),
+        seed: m.seed,
+        scenarios: Vec::new(),
+        reactions: Vec::new(),
+    };
+    let mut failures = Vec::new();
+    let all = m.scenarios.len() * m.schedulers.len();
+    let mut done = 0;
+    for s in &m.scenarios {
+        let load = if m.quick { s.quick() } else { s.load };
+        let prepared = match load {
+            Load::React { .. } => None,
+            _ => Some(Prepared::new(m, vm, s, load)?),
+        };
+        let mut runs = Vec::new();
+        for scheduler in &m.schedulers {
+            done += 1;
+            let title = format!("{done}/{all} {}/{}", s.name, scheduler.name);
+            let out = m.out.join("runs").join(s.name).join(&scheduler.name);
+            let result = match (&prepared, load) {
+                (Some(p), _) => p.measure(m, vm, scheduler, title, &out).map(|r| runs.push(r)),
+                (None, Load::React { width, rounds }) => {
+                    reaction(vm, scheduler, title, &out, width, rounds).map(|r| results.reactions.push(r))
+                }
+                _ => unreachable!("only the reaction test has no plan"),
+            };
+            if let Err(e) = result {
+                eprintln!("agentbench: {}/{} failed: {e:#}", s.name, scheduler.name);
+                failures.push(format!("{}/{}: {e:#}", s.name, scheduler.name));
+            }
+        }
+        results.scenarios.extend(prepared.map(|p| p.result(m, s, runs)));
+    }
+    Ok((results, failures))
+}
+
+/// A scenario with its plan and the calls' times alone.
+struct Prepared {
+    plan: Vec<Agent>,
+    file: PathBuf,
+    alone: Alone,
+    /// Iterations of agentload's work loop for a ms of CPU: the same in all runs.
+    work_per_ms: f64,
+}
+
+impl Prepared {
+    fn new(m: &Matrix, vm: &dyn Boot, s: &Scenario, load: Load) -> Result<Prepared> {
+        let plan = match load {
+            Load::Traces { .. } => (m.traces)(load, m.seed)?,
+            _ => generated(load, m.seed)?,
+        };
+        let plans = m.out.join("plans");
+        std::fs::create_dir_all(&plans).with_context(|| format!("creating {}", plans.display()))?;
+        let file = plans.join(format!("{}.jsonl", s.name));
+        jsonl::write_file(&file, &plan)?;
+        let records = alone(m, vm, s, &file)?;
+        let work_per_ms = records.iter().find_map(|r| match r {
+            Record::Run(r) => Some(r.work_per_ms),
+            _ => None,
+        });
+        let work_per_ms = work_per_ms.context("the records of the serial run have no first line")?;
+        Ok(Prepared { plan, file, alone: alone_of(&records), work_per_ms })
+    }
+
+    fn measure(&self, m: &Matrix, vm: &dyn Boot, scheduler: &Scheduler, title: String, out: &Path) -> Result<RunResult> {
+        let timeline = if m.timeline { " --timeline" } else { "" };
+        let job = Job {
+            title,
+            scheduler,
+            command: format!(
+                "agentload run --plan /plan.jsonl --mem off --work-per-ms {}{timeline} --out /out/records.jsonl",
+                self.work_per_ms
+            ),
+            files: vec![(self.file.clone(), "/plan.jsonl".into())],
+        };
+        vm.boot(&job, out)?;
+        let records: Vec<Record> = jsonl::read(&out.join("records.jsonl"))?;
+        let metrics = metrics(&records, &self.alone, m.cpus);
+        if metrics.all.is_none() {
+            bail!("no call ended well; see {}", out.join("records.jsonl").display());
+        }
+        let command = scheduler.command().to_string();
+        Ok(RunResult { scheduler: scheduler.name.clone(), command, metrics, records })
+    }
+
+    fn result(self, m: &Matrix, s: &Scenario, runs: Vec<RunResult>) -> ScenarioResult {
+        let bare = Machine { cpus: m.cpus, ..Machine::default() };
+        let calls = || self.plan.iter().flat_map(|a| {
+            let own = a.turns.iter().flat_map(|t| &t.calls);
+            own.map(move |c| ((a.agent.clone(), c.call), c))
+        });
+        let over = calls().filter_map(|(key, c)| Some(self.alone.get(&key)? - bare.alone_ms(c)));
+        let overhead_ms = Summary::of(over).map_or(0.0, |s| s.p50.max(0.0));
+        let machine = Machine { overhead_ms, ..bare };
+        let ideal_alone: Alone = calls().map(|(key, c)| (key, machine.alone_ms(c))).collect();
+        let ideal = IDEAL.map(|policy| {
+            let records = simulate(&self.plan, machine, policy);
+            let metrics = metrics(&records, &ideal_alone, m.cpus);
+            RunResult { scheduler: policy.to_string(), command: String::new(), metrics, records }
+        });
+        ScenarioResult {
+            name: s.name.into(),
+            doc: format!("{}{}", s.doc, if m.quick { " Shortened (--quick)." } else { "" }),
+            agents: self.plan.iter().map(|a| a.agent.clone()).collect(),
+            calls: calls().count() as u32,
+            overhead_ms,
+            alone: AloneCall::list(&self.alone),
+            ideal_alone: AloneCall::list(&ideal_alone),
+            runs,
+            ideal: ideal.into(),
+        }
+    }
+}
+
+/// The records of the calls alone: from the cache, or measured under the kernel's own scheduler.
+fn alone(m: &Matrix, vm: &dyn Boot, s: &Scenario, plan: &Path) -> Result<Vec<Record>> {
+    let mut hash = Sha256::new();
+    for file in [plan, &m.agentload] {
+        let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    hash.update(format!("{} {} {}", m.mode, m.cpus, vm.key()));
+    let hex: String = hash.finalize().iter().take(12).map(|b| format!("{b:02x}")).collect();
+    let cache = m.out.join("cache");
+    let cached = cache.join(format!("alone-{hex}.jsonl"));
+    if cached.exists() {
+        eprintln!("[{}] times alone are cached", s.name);
+        return jsonl::read(&cached);
+    }
+    let eevdf = Scheduler { name: crate::results::BASELINE.into(), program: None };
+    let job = Job {
+        title: format!("{}/alone", s.name),
+        scheduler: &eevdf,
+        command: "agentload run --plan /plan.jsonl --mem off --serial --out /out/records.jsonl".into(),
+        files: vec![(plan.to_path_buf(), "/plan.jsonl".into())],
+    };
+    let out = m.out.join("runs").join(s.name).join("alone");
+    vm.boot(&job, &out)?;
+    let records: Vec<Record> = jsonl::read(&out.join("records.jsonl"))?;
+    std::fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
+    jsonl::write_file(&cached, &records)?;
+    Ok(records)
+}
+
+fn reaction(vm: &dyn Boot, scheduler: &Scheduler, title: String, out: &Path, width: u32, rounds: u32) -> Result<Reaction> {
+    let job = Job {
+        title,
+        scheduler,
+        command: format!("agentload react --width {width} --rounds {rounds} --out /out/react.jsonl"),
+        files: Vec::new(),
+    };
+    vm.boot(&job, out)?;
+    let file = out.join("react.jsonl");
+    let rounds: Vec<react::Round> = jsonl::read(&file)?;
+    let ms = Summary::of(rounds.iter().map(|r| r.all_running_ns as f64 / 1e6));
+    let ms = ms.with_context(|| format!("{} has no rounds", file.display()))?;
+    Ok(Reaction {
+        scheduler: scheduler.name.clone(),
+        width,
+        samples: ms.count,
+        p50_ms: ms.p50,
+        p95_ms: ms.p95,
+        max_ms: ms.max,
+    })
+}
