@@ -40,6 +40,7 @@
 #include "calls.bpf.h"
 #include "roles.bpf.h"
 #include "cpus.bpf.h"
+#include "service.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -164,11 +165,15 @@ static __always_inline bool dsq_head_key(u64 dsq, u64 *key)
 void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *tctx = prev ? task_ctx(prev) : NULL;
+	struct cpu_ctx *cctx = cpu_ctx(cpu);
 	bool runnable = prev && (prev->scx.flags & SCX_TASK_QUEUED);
 	u64 shared_key = 0, own_key = 0, now = scx_bpf_now();
 	bool shared = dsq_head_key(DSQ_SHARED, &shared_key);
 	bool own = dsq_head_key(cpu, &own_key);
 
+	/* Whoever asked for this CPU has its answer now. */
+	if (cctx)
+		cctx->claimed = 0;
 	if (own && shared && rank_before(shared_key, own_key))
 		own = false;
 
@@ -177,6 +182,8 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 
 		/* The head may be barred from this CPU: then this renews a slice too few. */
 		if (rank_before(key, own ? own_key : shared_key)) {
+			if (cctx)
+				cctx->key = key;
 			stat_inc(STAT_KEPT);
 			scx_bpf_task_set_slice(prev, slice_ns);
 			return;
@@ -244,40 +251,15 @@ void BPF_STRUCT_OPS(agent_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *tctx = task_ctx(p);
 	struct cpu_ctx *cctx = cpu_ctx(scx_bpf_task_cpu(p));
-	u64 now = scx_bpf_now(), delta, charge;
-	struct group *grp;
-	struct call *c;
+	u64 now = scx_bpf_now();
 
 	if (!tctx || !cctx)
 		return;
 	cctx->takeable = 0;
-	delta = time_delta(now, tctx->running_at_ns);
+	service_charge(p, tctx, now);
+	tctx->running_at_ns = 0;
 	tctx->runnable_at_ns = now;
 	tctx->slept_at_ns = now;
-	grp = group_at(tctx->group);
-	if (!grp)
-		return;
-	if (!grp->ran)
-		grp->ran = 1;
-	charge = rank_weighted_ns(delta, p->scx.weight);
-	c = call_at(tctx->call);
-	if (c) {
-		__sync_fetch_and_add(&c->cpu_ns, delta);
-		delta = charge;
-		charge = rank_charge_ns(charge, c->service_ns, grp->nr_calls, (void *)&knobs);
-		__sync_fetch_and_add(&c->service_ns, delta);
-	} else if (tctx->role == ROLE_FRAMEWORK) {
-		__sync_fetch_and_add(&grp->framework_debt_ns, charge);
-		__sync_fetch_and_add(&grp->framework_tick_ns, delta);
-		if (grp->phase == PHASE_LLM_WAIT && grp->framework_tick_ns > tick_ns / 10)
-			phase_set(grp, tctx->group, PHASE_FRAMEWORK, now);
-		return;
-	} else {
-		tctx->service_ns += charge;
-		charge = rank_charge_ns(charge, tctx->service_ns, grp->nr_runnable,
-					(void *)&knobs);
-	}
-	__sync_fetch_and_add(&grp->debt_ns, charge);
 }
 
 void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
@@ -361,6 +343,8 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 	}
 	if (!(grp->flags & GROUP_AGENT) || tctx->role != ROLE_FRAMEWORK)
 		goto out;
+	/* Up to here it was the framework. */
+	service_charge(p, tctx, now);
 	known = known_comm(p);
 	parent = p->real_parent;
 	v = classify_exec(tctx->role, tctx->forked, known,
@@ -383,14 +367,7 @@ int BPF_PROG(on_exit, struct task_struct *p)
 
 	if (!tctx)
 		return 0;
-	if (tctx->leads_call) {
-		struct call *c = call_at(tctx->call);
-
-		/* What it used since it was last put on the CPU belongs to the report. */
-		if (c)
-			__sync_fetch_and_add(&c->cpu_ns, time_delta(now, tctx->running_at_ns));
-		tctx->running_at_ns = now;
-	}
+	service_charge(p, tctx, now);
 	role_drop(tctx, now, p->exit_code);
 	return 0;
 }

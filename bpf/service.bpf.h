@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Where CPU time goes: to the tool call, to the framework's budget, to a task
+ * outside agents, and to the debt of the group.
+ */
+#ifndef SCX_AGENT_SERVICE_BPF_H
+#define SCX_AGENT_SERVICE_BPF_H
+
+#include "state.bpf.h"
+#include "events.bpf.h"
+#include "rank.h"
+
+/* Charge what @p has used since it was last charged; it runs on this CPU or has just stopped. */
+static __noinline void service_charge(struct task_struct *p, struct task_ctx *tctx, u64 now)
+{
+	struct group *grp = group_at(tctx->group);
+	struct call *c = call_at(tctx->call);
+	u64 delta = time_delta(now, tctx->running_at_ns), weighted, charge;
+
+	/* Zero: not run by us, as a real-time task that execs or exits. */
+	if (!grp || !tctx->running_at_ns)
+		return;
+	tctx->running_at_ns = now;
+	weighted = rank_weighted_ns(delta, p->scx.weight);
+	if (p->flags & PF_KTHREAD) {
+		/* It worked for others: its own business, and not its group's. */
+		tctx->service_ns += weighted;
+		return;
+	}
+	if (!grp->ran)
+		grp->ran = 1;
+	if (c) {
+		charge = rank_charge_ns(weighted, c->service_ns, grp->nr_calls, (void *)&knobs);
+		__sync_fetch_and_add(&c->cpu_ns, delta);
+		__sync_fetch_and_add(&c->service_ns, weighted);
+	} else if (tctx->role == ROLE_FRAMEWORK) {
+		__sync_fetch_and_add(&grp->framework_debt_ns, weighted);
+		__sync_fetch_and_add(&grp->framework_tick_ns, delta);
+		if (grp->phase == PHASE_LLM_WAIT && grp->framework_tick_ns > tick_ns / 10)
+			phase_set(grp, tctx->group, PHASE_FRAMEWORK, now);
+		return;
+	} else {
+		charge = rank_charge_ns(weighted, tctx->service_ns, grp->nr_runnable,
+					(void *)&knobs);
+		tctx->service_ns += weighted;
+	}
+	__sync_fetch_and_add(&grp->debt_ns, charge);
+}
+
+#endif /* SCX_AGENT_SERVICE_BPF_H */
