@@ -17,12 +17,13 @@
  *   4. what an agent left running, while it waits for its model.
  *
  * A task that wakes up goes to an idle CPU at once. If there is none, it is
- * put on one queue for the whole machine, ordered by rank, and takes the CPU
- * that runs the lowest-ranked task. Tasks that can run on one CPU only have a
- * queue for that CPU.
+ * put on a queue for the whole machine, ordered by rank, and takes the CPU
+ * that runs the lowest-ranked task. Long calls have a second queue, which runs
+ * when the first is empty or its head has waited for long. Tasks that can run
+ * on one CPU only have a queue for that CPU.
  *
  * Trade-offs and known limits
- * - One queue and one lock for the machine: fine for tens of CPUs.
+ * - Two queues and their locks for the machine: fine for tens of CPUs.
  * - cpu.weight of cgroups and cpu.max are not applied yet.
  * - Ranking by attained service lets long calls wait while short ones keep
  *   coming; knobs.delay_cap_ns bounds that.
@@ -46,8 +47,12 @@ char _license[] SEC("license") = "GPL";
 
 UEI_DEFINE(uei);
 
-/* Queue of everything that may run on more than one CPU; a CPU's own has its number. */
-#define DSQ_SHARED ((u64)AGENT_MAX_CPUS)
+/*
+ * Queues of everything that may run on more than one CPU, by key, and of what
+ * of that is long, by base. A CPU's own queue has the CPU's number.
+ */
+#define DSQ_SHARED	((u64)AGENT_MAX_CPUS)
+#define DSQ_LONG	((u64)AGENT_MAX_CPUS + 1)
 
 /* True if @p can run on one CPU only. */
 static __always_inline bool is_pinned(const struct task_struct *p)
@@ -56,15 +61,18 @@ static __always_inline bool is_pinned(const struct task_struct *p)
 }
 
 /*
- * Key of @p as of @now; the lowest runs first. With @requeue, a quantum that
- * is used up puts it behind its equals.
+ * Key of @p as of @now; the lowest runs first. Sets tctx->is_long and, for a
+ * long task, tctx->key to its place among the long ones. With @requeue, a
+ * quantum that is used up puts it behind its equals.
  */
 static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64 now, bool requeue)
 {
 	struct group *grp = group_at(tctx->group);
 	struct call *c = call_at(tctx->call);
-	u64 service, debt, *base, *quantum_end;
+	u64 service, cpu, debt, *base, *quantum_end;
+	u32 width = 1;
 
+	tctx->is_long = 0;
 	/* Kernel threads serve everybody, but some compute for seconds: those queue up. */
 	if ((p->flags & PF_KTHREAD) && tctx->service_ns < framework_burst_ns)
 		return now - framework_lead_ns;
@@ -80,21 +88,28 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 		if (c->detached && grp->phase == PHASE_LLM_WAIT)
 			return now + background_delay_ns;
 		service = c->service_ns;
+		cpu = c->cpu_ns;
+		width = c->nr_runnable;
 		base = &c->base_ns;
 		quantum_end = &c->quantum_end_ns;
 	} else {
-		service = tctx->service_ns;
+		service = cpu = tctx->service_ns;
 		base = &tctx->base_ns;
 		quantum_end = &tctx->quantum_end_ns;
 	}
 	/* Several CPUs may do this at once for one call: any of their times is as good. */
-	if (requeue && service >= *quantum_end) {
+	service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
+	tctx->is_long = rank_is_long(service, (void *)&knobs);
+	if (requeue && cpu >= *quantum_end) {
 		*base = now;
-		*quantum_end = service + rank_quantum_ns(service, quantum_limit_ns,
-							 (void *)&knobs);
+		*quantum_end = cpu + rank_quantum_ns(cpu, tctx->is_long, round_quantum_ns,
+						     (void *)&knobs);
 	}
-	return *base + rank_delay_ns(rank_service_ns(service, grp->debt_ns, (void *)&knobs),
-				     (void *)&knobs);
+	if (tctx->is_long) {
+		tctx->key = rank_long_place(*base, width, (void *)&knobs);
+		return time_before(now, tctx->aged_until_ns) ? now : now + knobs.delay_cap_ns;
+	}
+	return *base + rank_delay_ns(service, (void *)&knobs);
 }
 
 s32 BPF_STRUCT_OPS(agent_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -111,7 +126,7 @@ s32 BPF_STRUCT_OPS(agent_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wa
 void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *tctx = task_ctx(p);
-	u64 now = scx_bpf_now();
+	u64 now = scx_bpf_now(), key;
 	s32 cpu;
 
 	/* Kernel threads of one CPU serve everything else on it: no queueing. */
@@ -123,19 +138,23 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, enq_flags);
 		return;
 	}
-	tctx->key = task_key(p, tctx, now, true);
+	key = task_key(p, tctx, now, true);
+	tctx->queued_at_ns = now;
 	stat_inc(STAT_QUEUED);
 
 	if (is_pinned(p)) {
 		cpu = scx_bpf_task_cpu(p);
-		scx_bpf_dsq_insert_vtime(p, cpu, slice_ns, tctx->key, enq_flags);
+		scx_bpf_dsq_insert_vtime(p, cpu, slice_ns, key, enq_flags);
 		if (scx_bpf_test_and_clear_cpu_idle(cpu))
 			scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 		else
-			cpu_take_one(cpu, tctx->key);
+			cpu_take_one(cpu, key);
 		return;
 	}
-	scx_bpf_dsq_insert_vtime(p, DSQ_SHARED, slice_ns, tctx->key, enq_flags);
+	if (tctx->is_long)
+		scx_bpf_dsq_insert_vtime(p, DSQ_LONG, slice_ns, tctx->key, enq_flags);
+	else
+		scx_bpf_dsq_insert_vtime(p, DSQ_SHARED, slice_ns, key, enq_flags);
 	/*
 	 * A CPU that went idle after select_cpu() looked, and looked at the
 	 * queue before the insertion, would sleep on it: look once more.
@@ -144,22 +163,53 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 	if (cpu >= 0)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 	else
-		cpu_take(p, tctx->key);
+		cpu_take(p, key);
 }
 
-/* Key of the first task of queue @dsq in @key; false if the queue is empty. */
-static __always_inline bool dsq_head_key(u64 dsq, u64 *key)
+/* What the first task of a queue has to say; all zero if the queue is empty. */
+struct head {
+	bool there;
+	u64 key;	/* its place in the queue */
+	u64 queued_at_ns;
+};
+
+static __always_inline struct head dsq_head(u64 dsq)
 {
-	struct task_struct *head;
+	struct task_struct *p;
+	struct head h = {};
 
 	if (!scx_bpf_dsq_nr_queued(dsq))
-		return false;
+		return h;
 	bpf_rcu_read_lock();
-	head = __COMPAT_scx_bpf_dsq_peek(dsq);
-	if (head)
-		*key = head->scx.dsq_vtime;
+	p = __COMPAT_scx_bpf_dsq_peek(dsq);
+	if (p) {
+		struct task_ctx *tctx = task_ctx(p);
+
+		h.there = true;
+		h.key = p->scx.dsq_vtime;
+		h.queued_at_ns = tctx ? tctx->queued_at_ns : 0;
+	}
 	bpf_rcu_read_unlock();
-	return head != NULL;
+	return h;
+}
+
+/*
+ * True if @prev, a runnable task, keeps its CPU although something is queued.
+ * The heads may be barred from this CPU: then the slice is a little short.
+ */
+static __always_inline bool keeps_cpu(struct task_struct *prev, struct task_ctx *tctx,
+				      struct cpu_ctx *cctx, u64 now, u64 best, struct head *longs)
+{
+	u64 key = task_key(prev, tctx, now, true);
+
+	if (!rank_before(key, best))
+		return false;
+	/* Between long tasks their places decide. */
+	if (longs->there && tctx->is_long && rank_before(longs->key, tctx->key))
+		return false;
+	if (cctx)
+		cctx->key = key;
+	return true;
 }
 
 void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
@@ -167,33 +217,42 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 	struct task_ctx *tctx = prev ? task_ctx(prev) : NULL;
 	struct cpu_ctx *cctx = cpu_ctx(cpu);
 	bool runnable = prev && (prev->scx.flags & SCX_TASK_QUEUED);
-	u64 shared_key = 0, own_key = 0, now = scx_bpf_now();
-	bool shared = dsq_head_key(DSQ_SHARED, &shared_key);
-	bool own = dsq_head_key(cpu, &own_key);
+	struct head shared = dsq_head(DSQ_SHARED);
+	struct head longs = dsq_head(DSQ_LONG);
+	struct head own = dsq_head(cpu);
+	u64 now = scx_bpf_now(), best = now + background_delay_ns * 2;
+	u64 long_due = longs.queued_at_ns + knobs.delay_cap_ns;
+	u64 first = DSQ_LONG;
 
 	/* Whoever asked for this CPU has its answer now. */
 	if (cctx)
 		cctx->claimed = 0;
-	if (own && shared && rank_before(shared_key, own_key))
-		own = false;
-
-	if (runnable && tctx && !tctx->yielded && (own || shared)) {
-		u64 key = task_key(prev, tctx, now, true);
-
-		/* The head may be barred from this CPU: then this renews a slice too few. */
-		if (rank_before(key, own ? own_key : shared_key)) {
-			if (cctx)
-				cctx->key = key;
-			stat_inc(STAT_KEPT);
-			scx_bpf_task_set_slice(prev, slice_ns);
-			return;
-		}
+	if (longs.there && !rank_before(now, long_due)) {
+		best = long_due;
+		stat_inc(STAT_AGED);
 	}
-	if (own && scx_bpf_dsq_move_to_local(cpu, 0))
+	if (shared.there && rank_before(shared.key, best)) {
+		best = shared.key;
+		first = DSQ_SHARED;
+	}
+	if (own.there && rank_before(own.key, best)) {
+		best = own.key;
+		first = cpu;
+	}
+	if (runnable && tctx && !tctx->yielded &&
+	    keeps_cpu(prev, tctx, cctx, now, best, &longs)) {
+		stat_inc(STAT_KEPT);
+		scx_bpf_task_set_slice(prev, slice_ns);
+		return;
+	}
+	/* The first choice may be gone or barred from this CPU; others may have come since. */
+	if (scx_bpf_dsq_move_to_local(first, 0))
+		return;
+	if (own.there && scx_bpf_dsq_move_to_local(cpu, 0))
 		return;
 	if (scx_bpf_dsq_move_to_local(DSQ_SHARED, 0))
 		return;
-	if (scx_bpf_dsq_move_to_local(cpu, 0))
+	if (scx_bpf_dsq_move_to_local(DSQ_LONG, 0))
 		return;
 	if (runnable) {
 		stat_inc(STAT_KEPT);
@@ -218,7 +277,8 @@ void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
 		tctx->service_ns = tctx->service_ns > slept ? tctx->service_ns - slept : 0;
 		tctx->base_ns = now;
 		tctx->quantum_end_ns = tctx->service_ns +
-			rank_quantum_ns(tctx->service_ns, quantum_limit_ns, (void *)&knobs);
+			rank_quantum_ns(tctx->service_ns, false, round_quantum_ns,
+					(void *)&knobs);
 	}
 	runnable_count(tctx, now);
 	tctx->runnable_at_ns = now;
@@ -241,6 +301,11 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	if ((p->flags & PF_KTHREAD) && is_pinned(p)) {
 		cctx->takeable = 0;
 	} else {
+		/* Waited for as long as it may: it now keeps the CPU for a while. */
+		if (tctx->is_long && tctx->queued_at_ns &&
+		    !rank_before(now, tctx->queued_at_ns + knobs.delay_cap_ns))
+			tctx->aged_until_ns = now + aged_run_ns;
+		tctx->queued_at_ns = 0;
 		cctx->key = task_key(p, tctx, now, false);
 		cctx->takeable = 1;
 	}
@@ -434,11 +499,11 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 	u64 now = scx_bpf_now();
 	u64 leak = rank_leak_ns(tick_ns, nr_cpus_online, nr_active_groups);
 	u64 framework_leak = tick_ns * framework_rate_pct / 100;
-	u32 active = 0, runnable = 0, i;
+	u32 active = 0, competitors = 0, i;
 
 	/* Unknown to the verifier, so that every turn of the loop looks alike. */
 	__sink(active);
-	__sink(runnable);
+	__sink(competitors);
 	bpf_for(i, 0, groups_top) {
 		struct group *grp = group_at(i);
 		u64 debt, used;
@@ -446,8 +511,12 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 		if (!grp)
 			break;
 		if (grp->nr_runnable || grp->ran) {
+			u32 n = grp->nr_runnable;
+
 			active++;
-			runnable += grp->nr_runnable;
+			/* An agent's tasks take turns as calls, others by themselves. */
+			competitors += (grp->flags & GROUP_AGENT) && grp->nr_calls < n ?
+				grp->nr_calls : n;
 			grp->ran = 0;
 		}
 		/* Subtracted, not stored: others add meanwhile. */
@@ -466,7 +535,7 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 			phase_set(grp, i, PHASE_LLM_WAIT, now);
 	}
 	nr_active_groups = active ? active : 1;
-	quantum_limit_ns = round_target_ns * nr_cpus_online / (runnable ? runnable : 1);
+	round_quantum_ns = round_target_ns * nr_cpus_online / (competitors ? competitors : 1);
 	bpf_timer_start(timer, tick_ns, 0);
 	return 0;
 }
@@ -484,6 +553,11 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 	err = scx_bpf_create_dsq(DSQ_SHARED, NUMA_NO_NODE);
 	if (err) {
 		scx_bpf_error("cannot create the shared queue: %d", err);
+		return err;
+	}
+	err = scx_bpf_create_dsq(DSQ_LONG, NUMA_NO_NODE);
+	if (err) {
+		scx_bpf_error("cannot create the queue of long calls: %d", err);
 		return err;
 	}
 	bpf_for(i, 0, nr_cpu_ids) {

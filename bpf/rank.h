@@ -8,18 +8,30 @@
  *	key = base + delay(service)
  *
  * base is when the work became runnable (or last used up a quantum), service
- * is the CPU time its tool call has had so far. New calls have no service and
- * so no delay: they run at once. A call that has had much is put behind every
- * call that starts within the next delay(service) - least attained service
- * first - and since base stays put while it waits, a bound follows: once
- * delay(service) <= delay_cap has passed, nothing that starts later is ahead
- * of it.
+ * is the CPU time its tool call has had so far, times its width. New calls
+ * have no service and so no delay: they run at once. A call that has had much is put behind every
+ * call that starts within the next delay(service): least attained service
+ * first. Between calls that have had about the same, base decides: first come,
+ * first served, for one quantum each. A quantum is about the service had so
+ * far: short calls are not cut into pieces, and equals do not crawl side by
+ * side, which would delay them all.
  *
- * Between calls that have had about the same, base decides: first come, first
- * served, for one quantum each. A quantum grows with the service had so far:
- * short calls are not cut into pieces, and long ones do not crawl side by
- * side, which would delay them all (processor sharing is the worst schedule
- * for demands that are alike).
+ * Width is the number of the call's tasks that are runnable at once. CPU time
+ * counts that many times, because a call that has gone wide is rarely a short
+ * one: the narrow ones are through sooner, and the wide one, which has several
+ * CPUs to itself when its turn comes, loses little.
+ *
+ * A call that has had long_service_ns is long. Long calls have a queue of
+ * their own, first come, first served by base with longer quanta: processor
+ * sharing is the worst schedule for demands that are alike, and nothing is
+ * known any more of which of them ends first; each process beyond the first is
+ * worth width_bonus_ns there, since a wide call is out of the way soonest. The
+ * queue runs when nothing
+ * shorter is there, or when its head has waited for delay_cap_ns.
+ *
+ * So nothing waits for ever: what is not long gets ahead of everything that
+ * starts delay_cap_ns after it, what is long of everything shorter after
+ * delay_cap_ns, and a round of quanta among long calls takes a bounded time.
  */
 #ifndef SCX_AGENT_RANK_H
 #define SCX_AGENT_RANK_H
@@ -29,6 +41,8 @@
 struct rank_knobs {
 	u64 delay_slope;	/* ns of delay per ns of service */
 	u64 delay_cap_ns;	/* longest delay of a tool call */
+	u64 long_service_ns;	/* service from which a call is long */
+	u64 width_bonus_ns;	/* for each process of a long call beyond the first */
 	u64 quantum_min_ns;
 	u64 quantum_max_ns;
 	u64 debt_knee_ns;	/* service that counts as the privilege of a new call */
@@ -46,17 +60,41 @@ static inline u64 rank_delay_ns(u64 service_ns, const struct rank_knobs *k)
 	return service_ns * k->delay_slope;
 }
 
-/*
- * CPU time a call that has had @service_ns may use before it goes behind its
- * equals, in ns. @limit_ns is the longest quantum that the current number of
- * competitors allows.
- */
-static inline u64 rank_quantum_ns(u64 service_ns, u64 limit_ns, const struct rank_knobs *k)
-{
-	u64 q = service_ns;
+/* Widths beyond this count as this: from here on more processes say nothing more. */
+#define RANK_MAX_WIDTH 8
 
-	if (limit_ns < q)
-		q = limit_ns;
+/* @weighted_ns of CPU time as service, for a call with @nr_runnable tasks runnable, in ns. */
+static inline u64 rank_wide_ns(u64 weighted_ns, u32 nr_runnable)
+{
+	u32 width = nr_runnable < 1 ? 1 : nr_runnable;
+
+	return weighted_ns * (width > RANK_MAX_WIDTH ? RANK_MAX_WIDTH : width);
+}
+
+/* Place among the long calls of one with @base_ns and @nr_runnable tasks runnable. */
+static inline u64 rank_long_place(u64 base_ns, u32 nr_runnable, const struct rank_knobs *k)
+{
+	u32 width = nr_runnable < 1 ? 1 : nr_runnable;
+
+	return base_ns - ((width > RANK_MAX_WIDTH ? RANK_MAX_WIDTH : width) - 1) * k->width_bonus_ns;
+}
+
+/* True if a call that has had @service_ns is long. */
+static inline bool rank_is_long(u64 service_ns, const struct rank_knobs *k)
+{
+	return service_ns >= k->long_service_ns;
+}
+
+/*
+ * CPU time that a call which has used @cpu_ns may use before it goes behind
+ * its equals, in ns. @round_ns is the longest quantum for which a round over
+ * all competitors is short enough. A long call gets all of that.
+ */
+static inline u64 rank_quantum_ns(u64 cpu_ns, bool is_long, u64 round_ns,
+				  const struct rank_knobs *k)
+{
+	u64 q = is_long || cpu_ns > round_ns ? round_ns : cpu_ns;
+
 	if (q > k->quantum_max_ns)
 		q = k->quantum_max_ns;
 	return q < k->quantum_min_ns ? k->quantum_min_ns : q;

@@ -14,13 +14,17 @@
 
 /* Knobs, set once by the user half before the load. Times in ns. */
 const volatile struct rank_knobs knobs = {
-	.delay_slope	= 6,
+	.delay_slope	= 4,
 	.delay_cap_ns	= 6000000000ULL,
+	.long_service_ns = 1500000000,
+	.width_bonus_ns	= 500000000,
 	.quantum_min_ns	= 20000000,
-	.quantum_max_ns	= 4000000000ULL,
+	.quantum_max_ns	= 8000000000ULL,
 	.debt_knee_ns	= 100000000,
 	.debt_burst_ns	= 500000000,
 };
+/* How long a long call that waited for delay_cap_ns runs before shorter ones may take its CPU. */
+const volatile u64 aged_run_ns = 250000000;
 /* Longest time on a CPU before the queue is looked at again. */
 const volatile u64 slice_ns = 10000000;
 /* A task takes a CPU from another only if its key is better by this. */
@@ -33,7 +37,7 @@ const volatile u64 framework_rate_pct = 50;
 /* Delay of what an agent left running while it waits for its model. */
 const volatile u64 background_delay_ns = 8000000000ULL;
 /* Longest time that one round of quanta over all that is runnable should take. */
-const volatile u64 round_target_ns = 4000000000ULL;
+const volatile u64 round_target_ns = 8000000000ULL;
 /* Period of the tick that forgives debt and ends framework phases. */
 const volatile u64 tick_ns = 100000000;
 
@@ -80,11 +84,11 @@ struct call {
 	char comm[AGENT_COMM_LEN];
 
 	/* Written on context switches of this call's tasks. */
-	u64 service_ns __attribute__((aligned(CACHELINE))); /* weighted attained service */
+	u64 service_ns __attribute__((aligned(CACHELINE))); /* see rank.h */
 	u64 cpu_ns;
 	u64 wait_ns;
 	u64 base_ns;		/* see rank.h */
-	u64 quantum_end_ns;	/* service_ns at which base_ns moves on */
+	u64 quantum_end_ns;	/* cpu_ns at which base_ns moves on */
 	u32 nr_runnable;
 	u32 peak_width;
 } __attribute__((aligned(CACHELINE)));
@@ -98,6 +102,8 @@ struct task_ctx {
 	u64 runnable_at_ns;
 	u64 running_at_ns;
 	u64 key;
+	u64 queued_at_ns;	/* since when it waits, if it is long */
+	u64 aged_until_ns;	/* keeps its CPU until then, see aged_run_ns */
 	/* Outside tool calls each task has its own service, base and quantum. */
 	u64 service_ns;
 	u64 base_ns;
@@ -108,6 +114,7 @@ struct task_ctx {
 	u8 counted_framework;	/* is in nr_frameworks */
 	u8 counted_runnable;	/* is in nr_runnable of its group and call */
 	u8 yielded;
+	u8 is_long;		/* as of the last task_key() */
 };
 
 /* What a CPU runs, read by others that look for a CPU to take. */
@@ -196,7 +203,7 @@ static u32 placement_seq = 1;
 static u64 next_call_id = 1;
 /* Groups with demand in the last tick, and the longest quantum that leaves. */
 static u32 nr_active_groups = 1;
-static u64 quantum_limit_ns = 4000000000ULL;
+static u64 round_quantum_ns = 8000000000ULL;
 
 static __always_inline void stat_inc(u32 idx)
 {

@@ -55,9 +55,14 @@ pub struct Opts {
     #[arg(long, value_name = "US", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000), help_heading = "Policy")]
     pub slice_us: u64,
 
-    /// How many ns a tool call ranks behind a new one for every ns of CPU time it has had.
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Policy")]
+    /// How many ns a tool call ranks behind a new one for every ns of service it has had.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Policy")]
     pub delay_slope: u64,
+
+    /// CPU time from which a tool call is long, in ms: long calls wait for all others, and run first
+    /// come, first served.
+    #[arg(long, value_name = "MS", default_value_t = 1_500, value_parser = clap::value_parser!(u64).range(10..=60_000), help_heading = "Policy")]
+    pub long_call_ms: u64,
 
     /// The most that a tool call ranks behind a new one, in ms: bounds how long new calls can keep
     /// it waiting.
@@ -69,7 +74,7 @@ pub struct Opts {
     pub preempt_margin_ms: u64,
 
     /// CPU time a long call has at a stretch before others as long have their turn, in ms.
-    #[arg(long, value_name = "MS", default_value_t = 4_000, value_parser = clap::value_parser!(u64).range(10..=10_000), help_heading = "Policy")]
+    #[arg(long, value_name = "MS", default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(10..=10_000), help_heading = "Policy")]
     pub quantum_max_ms: u64,
 
     /// More messages: -v every agent and tool call, -vv every phase, and libbpf's messages.

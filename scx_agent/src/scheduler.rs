@@ -178,6 +178,7 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     rodata.preempt_margin_ns = opts.preempt_margin_ms * 1_000_000;
     rodata.knobs.delay_slope = opts.delay_slope;
     rodata.knobs.delay_cap_ns = opts.delay_cap_ms * 1_000_000;
+    rodata.knobs.long_service_ns = opts.long_call_ms * 1_000_000;
     rodata.knobs.quantum_max_ns = opts.quantum_max_ms * 1_000_000;
     rodata.nr_cpu_ids = cpus as u32;
     rodata.nr_globs = globs.len() as u32;

@@ -120,7 +120,8 @@ struct IdealArgs {
     /// Ranks are renewed this often, in ms.
     #[arg(long, default_value_t = 1.0, value_parser = above_zero)]
     grain: f64,
-    /// Policies, comma-separated: equal, fcfs, las[:CAP_MS], las-fcfs:CAP_MS, wide-las,
+    /// Policies, comma-separated: equal, fcfs, las[:CAP_MS], las-fcfs:CAP_MS,
+    /// width-las:CAP_MS:BONUS_MS, wide-las,
     /// aged-las:ALPHA, mlf:BASE_MS[:CAP_LEVEL], mlf-share:BASE_MS[:CAP_LEVEL], srpt.
     #[arg(long, value_delimiter = ',')]
     policies: Vec<Policy>,

@@ -46,6 +46,9 @@ pub enum Policy {
     Las { cap_ms: f64 },
     /// Least attained service of the call up to `cap_ms`; first come first served above it.
     LasFcfs { cap_ms: f64 },
+    /// What the scheduler does (`bpf/rank.h`): attained service times width up to `cap_ms`; above
+    /// it first come first served, each process beyond the first worth `bonus_ms`.
+    WidthLas { cap_ms: f64, bonus_ms: f64 },
     /// Least attained service divided by the width of the stage.
     WideLas,
     /// Attained service less `alpha` times the call's age: waiting calls move forward.
@@ -79,6 +82,12 @@ impl Policy {
                 Rank { level: (cap_ms / v.grain_ms).floor(), order: 1 + v.seq }
             }
             Policy::LasFcfs { .. } => shared((v.attained_ms / v.grain_ms).floor()),
+            Policy::WidthLas { cap_ms, bonus_ms } if v.attained_ms * v.width as f64 >= cap_ms => {
+                // A call's age grows with the clock, like everybody's: the order stays.
+                let place = 1e9 - v.age_ms - bonus_ms * (v.width.max(1) - 1) as f64;
+                Rank { level: (cap_ms / v.grain_ms).floor(), order: (place * 1e3) as u64 }
+            }
+            Policy::WidthLas { .. } => shared((v.attained_ms * v.width as f64 / v.grain_ms).floor()),
             Policy::WideLas => shared((v.attained_ms / v.width.max(1) as f64 / v.grain_ms).floor()),
             Policy::AgedLas { alpha } => {
                 shared(((v.attained_ms - alpha * v.age_ms) / v.grain_ms).floor())
@@ -103,6 +112,7 @@ impl Policy {
             Policy::Las { cap_ms: 2000.0 },
             Policy::LasFcfs { cap_ms: 1000.0 },
             Policy::LasFcfs { cap_ms: 2000.0 },
+            Policy::WidthLas { cap_ms: 1000.0, bonus_ms: 500.0 },
             Policy::WideLas,
             Policy::AgedLas { alpha: 0.1 },
             Policy::AgedLas { alpha: 0.3 },
@@ -130,6 +140,7 @@ impl fmt::Display for Policy {
             Policy::Las { cap_ms } if cap_ms.is_infinite() => f.write_str("las"),
             Policy::Las { cap_ms } => write!(f, "las:{cap_ms}"),
             Policy::LasFcfs { cap_ms } => write!(f, "las-fcfs:{cap_ms}"),
+            Policy::WidthLas { cap_ms, bonus_ms } => write!(f, "width-las:{cap_ms}:{bonus_ms}"),
             Policy::WideLas => f.write_str("wide-las"),
             Policy::AgedLas { alpha } => write!(f, "aged-las:{alpha}"),
             Policy::Mlf { base_ms, cap } => levels(f, "mlf", base_ms, cap),
@@ -142,7 +153,7 @@ impl fmt::Display for Policy {
 impl FromStr for Policy {
     type Err = anyhow::Error;
 
-    /// `equal`, `fcfs`, `las[:CAP_MS]`, `las-fcfs:CAP_MS`, `wide-las`, `aged-las:ALPHA`,
+    /// `equal`, `fcfs`, `las[:CAP_MS]`, `las-fcfs:CAP_MS`, `width-las:CAP_MS:BONUS_MS`, `wide-las`, `aged-las:ALPHA`,
     /// `mlf:BASE_MS[:CAP_LEVEL]`, `mlf-share:BASE_MS[:CAP_LEVEL]`, `srpt`.
     fn from_str(s: &str) -> Result<Policy> {
         let mut parts = s.split(':');
@@ -162,6 +173,9 @@ impl FromStr for Policy {
             ("las", []) => Policy::Las { cap_ms: f64::INFINITY },
             ("las", [cap_ms]) => Policy::Las { cap_ms: *cap_ms },
             ("las-fcfs", [cap_ms]) => Policy::LasFcfs { cap_ms: *cap_ms },
+            ("width-las", [cap_ms, bonus_ms]) => {
+                Policy::WidthLas { cap_ms: *cap_ms, bonus_ms: *bonus_ms }
+            }
             ("wide-las", []) => Policy::WideLas,
             ("aged-las", [alpha]) => Policy::AgedLas { alpha: *alpha },
             ("mlf", [base_ms]) => Policy::Mlf { base_ms: *base_ms, cap: u32::MAX },
@@ -170,7 +184,8 @@ impl FromStr for Policy {
             ("mlf-share", [base_ms, cap]) => Policy::MlfShare { base_ms: *base_ms, cap: *cap as u32 },
             ("srpt", []) => Policy::Srpt,
             _ => bail!(
-                "unknown policy {s:?}: use equal, fcfs, las[:CAP_MS], las-fcfs:CAP_MS, wide-las, \
+                "unknown policy {s:?}: use equal, fcfs, las[:CAP_MS], las-fcfs:CAP_MS, \
+                 width-las:CAP_MS:BONUS_MS, wide-las, \
                  aged-las:ALPHA, mlf:BASE_MS[:CAP_LEVEL], mlf-share:BASE_MS[:CAP_LEVEL] or srpt"
             ),
         })

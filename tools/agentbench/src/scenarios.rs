@@ -34,13 +34,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "gen70",
-        doc: "40 generated agents, three turns each: about 70 % load on 8 CPUs.",
-        load: Load::Mix { agents: 40, turns: 3 },
+        doc: "46 generated agents, three turns each: about 70 % load on 8 CPUs.",
+        load: Load::Mix { agents: 46, turns: 3 },
     },
     Scenario {
         name: "gen95",
-        doc: "64 generated agents, three turns each: about 95 % load on 8 CPUs.",
-        load: Load::Mix { agents: 64, turns: 3 },
+        doc: "58 generated agents, three turns each: about 95 % load on 8 CPUs.",
+        load: Load::Mix { agents: 58, turns: 3 },
     },
     Scenario {
         name: "traces70",
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn plans_are_of_the_stated_size() {
         let plan = generated(find("gen70").unwrap().load, 1).unwrap();
-        assert_eq!(plan.len(), 40);
+        assert_eq!(plan.len(), 46);
         assert!(plan.iter().all(|a| a.turns.len() == 3));
         assert_eq!(generated(find("gen70").unwrap().quick(), 1).unwrap()[0].turns.len(), 1);
     }

@@ -137,7 +137,7 @@ pub struct RunArgs {
     /// Divide LLM waits and start times by this.
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     speedup: f64,
-    /// Run all different calls one after another on the idle machine: their alone times.
+    /// Run all different calls on the idle machine, half of its CPUs at most: their alone times.
     #[arg(long)]
     serial: bool,
     /// Record which agent ran on which CPU (needs tracefs; costs time, so off by default).

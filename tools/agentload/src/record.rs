@@ -23,7 +23,7 @@ pub struct RunRecord {
     pub cpus: u32,
     /// Iterations of the work loop per ms of CPU, as calibrated at the start.
     pub work_per_ms: f64,
-    /// True for a run of the same calls one after another on an idle machine (the "alone" times).
+    /// True for a run of the same calls uncontended on an idle machine (the "alone" times).
     pub serial: bool,
 }
 

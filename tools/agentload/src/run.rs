@@ -3,7 +3,7 @@
 
 use crate::cgroup::Tree;
 use crate::framework::{self, Settings};
-use crate::plan::{Agent, Turn};
+use crate::plan::{Agent, Call, Turn};
 use crate::record::{AgentRecord, CallRecord, Record, RunRecord, TurnRecord};
 use crate::shared::{self, Shared};
 use crate::timeline::Tracer;
@@ -62,7 +62,7 @@ pub fn run(plan: &[Agent], opt: &Options) -> Result<Vec<Record>> {
     };
     let mut records = vec![Record::Run(head)];
     if opt.serial {
-        let (alone, index) = serial_plan(plan);
+        let (alone, index) = serial_plan(plan, sys::online_cpus());
         let mem = execute(&alone, opt, &settings, &mut records)?;
         if mem.agent(0).end_ns.load(Acquire) == 0 {
             bail!("the framework of the serial run died before its last call");
@@ -265,28 +265,33 @@ fn call_record(
     })
 }
 
-/// One agent that makes every different call of the plan once, one after another; and for each
-/// call of the plan, in order, which of them stands for it.
-fn serial_plan(plan: &[Agent]) -> (Vec<Agent>, Vec<usize>) {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+/// One agent that makes every different call of the plan once, uncontended; and for each call of
+/// the plan, in order, which of them stands for it.
+///
+/// Uncontended, not one by one, for that takes minutes: side by side as long as half of the `cpus`
+/// stay idle, and calls of about the same length together, so that each has CPUs to itself.
+fn serial_plan(plan: &[Agent], cpus: u32) -> (Vec<Agent>, Vec<usize>) {
+    let all = || plan.iter().flat_map(|a| &a.turns).flat_map(|t| &t.calls);
+    let key = |call: &Call| format!("{:?}", call.stages);
+    let different: BTreeMap<String, &Call> = all().map(|c| (key(c), c)).collect();
+    let mut order: Vec<(String, &Call)> = different.into_iter().collect();
+    order.sort_by(|a, b| a.1.span_ms().total_cmp(&b.1.span_ms()));
+
+    let mut at = BTreeMap::new();
     let mut turns: Vec<Turn> = Vec::new();
-    let mut index = Vec::new();
-    for call in plan.iter().flat_map(|a| &a.turns).flat_map(|t| &t.calls) {
-        let key = format!("{:?}", call.stages);
-        let at = *seen.entry(key).or_insert_with(|| {
-            let mut call = call.clone();
-            call.call = turns.len() as u32;
-            call.offset_ms = 0.0;
-            turns.push(Turn {
-                think_ms: 0.0,
-                framework_ms: 0.0,
-                wait_cpu_pct: 0.0,
-                calls: vec![call],
-            });
-            turns.len() - 1
-        });
-        index.push(at);
+    let mut free = 0;
+    for (i, (key, call)) in order.into_iter().enumerate() {
+        at.insert(key, i);
+        let width = call.width().max(1);
+        if turns.is_empty() || width > free {
+            turns.push(Turn { think_ms: 0.0, framework_ms: 0.0, wait_cpu_pct: 0.0, calls: vec![] });
+            free = (cpus / 2).max(1);
+        }
+        free = free.saturating_sub(width);
+        let calls = &mut turns.last_mut().expect("just pushed").calls;
+        calls.push(Call { call: i as u32, offset_ms: 0.0, ..call.clone() });
     }
+    let index = all().map(|c| at[&key(c)]).collect();
     let agent = Agent {
         agent: "serial".into(),
         comm: "claude".into(),
@@ -330,7 +335,7 @@ fn warn_about_memory(plan: &[Agent], opt: &Options) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Call, Stage};
+    use crate::plan::Stage;
 
     fn call(n: u32, cpu_ms: f64) -> Call {
         Call {
@@ -344,6 +349,27 @@ mod tests {
                 mem_mb: 0.0,
             }],
         }
+    }
+
+    #[test]
+    fn serial_calls_side_by_side_leave_half_the_cpus() {
+        let turn = |cpu_ms| Turn {
+            think_ms: 0.0,
+            framework_ms: 0.0,
+            wait_cpu_pct: 0.0,
+            calls: vec![call(0, cpu_ms)],
+        };
+        let plan = [Agent {
+            agent: "a".into(),
+            comm: "node".into(),
+            start_ms: 0,
+            base_mb: 0.0,
+            turns: (1..=9).map(|n| turn(n as f64)).collect(),
+        }];
+        let (alone, index) = serial_plan(&plan, 8);
+        assert_eq!(index, (0..9).collect::<Vec<_>>());
+        let widths: Vec<usize> = alone[0].turns.iter().map(|t| t.calls.len()).collect();
+        assert_eq!(widths, [4, 4, 1]);
     }
 
     #[test]
@@ -368,7 +394,7 @@ mod tests {
                 vec![turn(vec![call(0, 6.0)]), turn(vec![call(1, 7.0)])],
             ),
         ];
-        let (alone, index) = serial_plan(&plan);
+        let (alone, index) = serial_plan(&plan, 2);
         assert_eq!(index, [0, 1, 1, 2]);
         assert_eq!(alone[0].turns.len(), 3);
         assert!(alone[0]
