@@ -89,7 +89,8 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 			return now + background_delay_ns;
 		service = c->service_ns;
 		cpu = c->cpu_ns;
-		width = c->nr_runnable;
+		/* Not how wide it is now: its last process is worth as much as its first. */
+		width = c->peak_width;
 		base = &c->base_ns;
 		quantum_end = &c->quantum_end_ns;
 	} else {
@@ -341,7 +342,7 @@ void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
 		__sync_fetch_and_sub(&grp->nr_runnable, 1);
 	c = call_at(tctx->call);
 	if (c)
-		__sync_fetch_and_sub(&c->nr_runnable, 1);
+		call_task_sleeps(c, scx_bpf_now());
 }
 
 bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *to)

@@ -71,10 +71,10 @@ static inline u64 rank_wide_ns(u64 weighted_ns, u32 nr_runnable)
 	return weighted_ns * (width > RANK_MAX_WIDTH ? RANK_MAX_WIDTH : width);
 }
 
-/* Place among the long calls of one with @base_ns and @nr_runnable tasks runnable. */
-static inline u64 rank_long_place(u64 base_ns, u32 nr_runnable, const struct rank_knobs *k)
+/* Place among the long calls of one with @base_ns and at most @peak_width tasks runnable ever. */
+static inline u64 rank_long_place(u64 base_ns, u32 peak_width, const struct rank_knobs *k)
 {
-	u32 width = nr_runnable < 1 ? 1 : nr_runnable;
+	u32 width = peak_width < 1 ? 1 : peak_width;
 
 	return base_ns - ((width > RANK_MAX_WIDTH ? RANK_MAX_WIDTH : width) - 1) * k->width_bonus_ns;
 }

@@ -42,6 +42,13 @@ static __always_inline u64 session_of(struct task_struct *p)
 	return (u64)BPF_CORE_READ(p, signal, pids[PIDTYPE_SID]);
 }
 
+/* A task of @c, of several maybe, is not runnable any more. */
+static __always_inline void call_task_sleeps(struct call *c, u64 now)
+{
+	if (__sync_fetch_and_sub(&c->nr_runnable, 1) == 1)
+		c->slept_at_ns = now;
+}
+
 /* Take @p out of what it was; its CPU time so far stays where it was charged. */
 static __noinline void role_drop(struct task_ctx *tctx, u64 now, u32 exit_code)
 {
@@ -53,7 +60,7 @@ static __noinline void role_drop(struct task_ctx *tctx, u64 now, u32 exit_code)
 		if (grp)
 			__sync_fetch_and_sub(&grp->nr_runnable, 1);
 		if (c)
-			__sync_fetch_and_sub(&c->nr_runnable, 1);
+			call_task_sleeps(c, now);
 	}
 	if (tctx->counted_framework) {
 		tctx->counted_framework = 0;
@@ -87,9 +94,11 @@ static __always_inline void runnable_count(struct task_ctx *tctx, u64 now)
 
 		if (width > c->peak_width)
 			c->peak_width = width; /* two at once: off by one, for once */
-		/* It all slept: what it waits for from here on begins now. */
-		if (width == 1)
-			c->base_ns = now;
+		/* Time asleep is not time it waited for a CPU. */
+		if (width == 1 && c->slept_at_ns) {
+			c->base_ns += time_delta(now, c->slept_at_ns);
+			c->slept_at_ns = 0;
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ const volatile struct rank_knobs knobs = {
 	.delay_slope	= 4,
 	.delay_cap_ns	= 6000000000ULL,
 	.long_service_ns = 1500000000,
-	.width_bonus_ns	= 500000000,
+	.width_bonus_ns	= 200000000,
 	.quantum_min_ns	= 20000000,
 	.quantum_max_ns	= 8000000000ULL,
 	.debt_knee_ns	= 100000000,
@@ -88,6 +88,7 @@ struct call {
 	u64 cpu_ns;
 	u64 wait_ns;
 	u64 base_ns;		/* see rank.h */
+	u64 slept_at_ns;	/* since when none of its tasks is runnable, 0: some is */
 	u64 quantum_end_ns;	/* cpu_ns at which base_ns moves on */
 	u32 nr_runnable;
 	u32 peak_width;
@@ -202,8 +203,8 @@ static u32 groups_top = 1;
 static u32 placement_seq = 1;
 static u64 next_call_id = 1;
 /* Groups with demand in the last tick, and the longest quantum that leaves. */
-static u32 nr_active_groups = 1;
-static u64 round_quantum_ns = 8000000000ULL;
+u32 nr_active_groups = 1;
+u64 round_quantum_ns = 8000000000ULL;
 
 static __always_inline void stat_inc(u32 idx)
 {

@@ -124,8 +124,11 @@ impl<'a> Scheduler<'a> {
         let (n, [llm_wait, framework, tool]) = agents.counts();
         let calls = self.counter(bpf_intf::agent_stat_STAT_CALLS)?;
         let calls_ended = self.counter(bpf_intf::agent_stat_STAT_CALLS_ENDED)?;
+        let data = self.skel.maps.data_data.as_ref().context("the kernel half has no data")?;
         Ok(Metrics {
             agents: n,
+            groups_active: data.nr_active_groups.into(),
+            quantum_ms: data.round_quantum_ns / 1_000_000,
             agents_llm_wait: llm_wait,
             agents_framework: framework,
             agents_tool: tool,

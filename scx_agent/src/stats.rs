@@ -41,6 +41,10 @@ pub struct Metrics {
     pub preempt: u64,
     #[stat(desc = "Slices renewed because nothing queued ranked higher")]
     pub kept: u64,
+    #[stat(desc = "Agents and other cgroups that wanted CPU time in the last tick")]
+    pub groups_active: u64,
+    #[stat(desc = "Longest quantum of a long call now, in ms")]
+    pub quantum_ms: u64,
     #[stat(desc = "Phase transitions")]
     pub phases: u64,
     #[stat(desc = "Tool calls without a slot of their own, ranked task by task")]
@@ -75,10 +79,12 @@ impl Metrics {
         writeln!(
             w,
             "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
-             direct {} queued {} preempt {} kept {} | lost {} no-slot {}/{}",
+             direct {} queued {} preempt {} kept {} | \
+             active {} quantum {} ms | lost {} no-slot {}/{}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
             self.direct, self.queued, self.preempt, self.kept,
+            self.groups_active, self.quantum_ms,
             self.lost_events, self.no_call_slot, self.no_group_slot,
         )?;
         Ok(())
