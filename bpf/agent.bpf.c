@@ -73,9 +73,13 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 	u32 width = 1;
 
 	tctx->is_long = 0;
-	/* Kernel threads serve everybody, but some compute for seconds: those queue up. */
-	if ((p->flags & PF_KTHREAD) && tctx->service_ns < framework_burst_ns)
-		return now - framework_lead_ns;
+	/*
+	 * Kernel threads serve everybody, and RCU or a lock may wait for one
+	 * whatever its nice value: first rank, or that of a new call for those
+	 * that compute for long.
+	 */
+	if (p->flags & PF_KTHREAD)
+		return tctx->service_ns < framework_burst_ns ? now - framework_lead_ns : now;
 	if (!grp)
 		return now;
 	if (tctx->role == ROLE_FRAMEWORK) {
@@ -103,9 +107,13 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 	tctx->is_long = rank_is_long(service, (void *)&knobs);
 	if (requeue && cpu >= *quantum_end) {
 		*base = now;
-		*quantum_end = cpu + rank_quantum_ns(cpu, tctx->is_long, round_quantum_ns,
-						     (void *)&knobs);
+		/* On one CPU there is nothing to gain from long turns. */
+		*quantum_end = cpu + (is_pinned(p) ? pinned_quantum_ns :
+				      rank_quantum_ns(cpu, tctx->is_long, round_quantum_ns,
+						      (void *)&knobs));
 	}
+	if (tctx->is_long && is_pinned(p))
+		return *base + knobs.delay_cap_ns;
 	if (tctx->is_long) {
 		tctx->key = rank_long_place(*base, width, (void *)&knobs);
 		return time_before(now, tctx->aged_until_ns) ? now : now + knobs.delay_cap_ns;
@@ -269,8 +277,7 @@ void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
 	if (!tctx)
 		return;
 	now = scx_bpf_now();
-	if (tctx->placed_seq != placement_seq)
-		role_place(p, tctx, now);
+	role_refresh(p, tctx, now);
 	if (!tctx->call) {
 		/* Service is forgiven at the rate of a whole CPU while it sleeps. */
 		u64 slept = time_delta(now, tctx->slept_at_ns);
@@ -294,6 +301,8 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 
 	if (!tctx || !cctx)
 		return;
+	/* Some never sleep: those are found here. */
+	role_refresh(p, tctx, now);
 	tctx->running_at_ns = now;
 	tctx->yielded = 0;
 	c = call_at(tctx->call);
@@ -358,6 +367,7 @@ bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *t
 
 s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
+	struct task_struct *parent;
 	struct task_ctx *tctx, *pctx;
 	u64 now = scx_bpf_now();
 
@@ -366,9 +376,12 @@ s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_
 		return -ENOMEM;
 	tctx->slept_at_ns = now;
 	if (args->fork) {
-		pctx = task_ctx(bpf_get_current_task_btf());
-		if (pctx)
+		parent = bpf_get_current_task_btf();
+		pctx = task_ctx(parent);
+		if (pctx) {
+			role_refresh(parent, pctx, now);
 			role_fork(p, tctx, pctx);
+		}
 	} else {
 		role_place(p, tctx, now);
 	}
@@ -398,6 +411,7 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 	if (!tctx)
 		return 0;
 	now = scx_bpf_now();
+	role_refresh(p, tctx, now);
 	grp = group_at(tctx->group);
 	if (!grp)
 		return 0;
@@ -475,8 +489,16 @@ SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_cgroup_attach, struct cgroup *dst, const char *path, struct task_struct *leader,
 	     bool threadgroup)
 {
+	struct task_ctx *tctx;
+
 	group_of(dst);
 	__sync_fetch_and_add(&placement_seq, 1);
+	/* Whoever moves itself may fork before it sleeps. Others are placed when they next run. */
+	if (leader == bpf_get_current_task_btf()) {
+		tctx = task_ctx(leader);
+		if (tctx)
+			role_refresh(leader, tctx, scx_bpf_now());
+	}
 	return 0;
 }
 
@@ -511,15 +533,15 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 
 		if (!grp)
 			break;
-		if (grp->nr_runnable || grp->ran) {
+		if (grp->nr_runnable || grp->ran_ns > tick_ns / 20) {
 			u32 n = grp->nr_runnable;
 
 			active++;
 			/* An agent's tasks take turns as calls, others by themselves. */
 			competitors += (grp->flags & GROUP_AGENT) && grp->nr_calls < n ?
 				grp->nr_calls : n;
-			grp->ran = 0;
 		}
+		grp->ran_ns = 0;
 		/* Subtracted, not stored: others add meanwhile. */
 		debt = grp->debt_ns;
 		if (debt)

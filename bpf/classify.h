@@ -26,8 +26,8 @@ enum glob_result {
 	GLOB_NO_MATCH,
 };
 
-/* More steps than any match of these lengths takes before it is hopeless. */
-#define GLOB_MAX_STEPS 1024
+/* More steps than a match of these lengths takes: at most about length by length. */
+#define GLOB_MAX_STEPS (AGENT_NAME_LEN * AGENT_GLOB_LEN)
 
 /*
  * One step of matching a name against a glob, one path component each, both

@@ -8,13 +8,13 @@
 #define SCX_AGENT_INTF_H
 
 #ifndef __VMLINUX_H__
+#include <stdbool.h>
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef int s32;
 typedef long long s64;
-typedef _Bool bool;
 #endif
 
 enum agent_consts {

@@ -151,6 +151,9 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	bool runnable, known, like_parent = false, new_session = true;
 
 	tctx->placed_seq = placement_seq;
+	/* It has left its call in on_exit() and must not join again. */
+	if (p->flags & PF_EXITING)
+		return;
 	cgrp = p->cgroups->dfl_cgrp;
 	if (!cgrp)
 		return;
@@ -209,6 +212,13 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 out:
 	if (runnable)
 		runnable_count(tctx, now);
+}
+
+/* Place the running task @p anew if some membership has changed since it was placed. */
+static __always_inline void role_refresh(struct task_struct *p, struct task_ctx *tctx, u64 now)
+{
+	if (tctx->placed_seq != placement_seq)
+		role_place(p, tctx, now);
 }
 
 /* A fork: @tctx of the child from @pctx of the forking task. */

@@ -24,11 +24,10 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	weighted = rank_weighted_ns(delta, p->scx.weight);
 	if (p->flags & PF_KTHREAD) {
 		/* It worked for others: its own business, and not its group's. */
-		tctx->service_ns += weighted;
+		tctx->service_ns += delta;
 		return;
 	}
-	if (!grp->ran)
-		grp->ran = 1;
+	grp->ran_ns += delta;
 	if (c) {
 		charge = rank_charge_ns(weighted, c->cpu_ns, grp->nr_calls, (void *)&knobs);
 		__sync_fetch_and_add(&c->cpu_ns, delta);

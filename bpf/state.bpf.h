@@ -38,6 +38,8 @@ const volatile u64 framework_rate_pct = 50;
 const volatile u64 background_delay_ns = 8000000000ULL;
 /* Longest time that one round of quanta over all that is runnable should take. */
 const volatile u64 round_target_ns = 8000000000ULL;
+/* Quantum of tasks that are bound to one CPU. */
+const volatile u64 pinned_quantum_ns = 100000000;
 /* Period of the tick that forgives debt and ends framework phases. */
 const volatile u64 tick_ns = 100000000;
 
@@ -68,7 +70,7 @@ struct group {
 	u64 framework_debt_ns;
 	u64 framework_tick_ns;	/* framework CPU time since the last tick */
 	u32 nr_runnable;
-	u32 ran;		/* some task ran since the last tick */
+	u64 ran_ns;		/* CPU time since the last tick, roughly: added to without a lock */
 } __attribute__((aligned(CACHELINE)));
 
 /* A tool call, from the exec that began it to the exit of its last task. */

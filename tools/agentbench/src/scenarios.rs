@@ -44,13 +44,13 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "traces70",
-        doc: "A minute of 28 recorded agents, waits halved: about 70 % load on 8 CPUs.",
-        load: Load::Traces { agents: 28, window_s: 60, speedup: 2 },
+        doc: "24 s of 72 recorded agents, waits a quarter as long: about 70 % load on 8 CPUs.",
+        load: Load::Traces { agents: 72, window_s: 24, speedup: 4 },
     },
     Scenario {
         name: "traces95",
-        doc: "A minute of 40 recorded agents, waits halved: about 95 % load on 8 CPUs.",
-        load: Load::Traces { agents: 40, window_s: 60, speedup: 2 },
+        doc: "24 s of 88 recorded agents, waits a quarter as long: about 95 % load on 8 CPUs.",
+        load: Load::Traces { agents: 88, window_s: 24, speedup: 4 },
     },
     Scenario {
         name: "react",

@@ -26,6 +26,11 @@ pub fn kind(v: &Value) -> &'static str {
 
 /// Reads every non-empty line of a file as a `T`. `-` is standard input.
 pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    Ok(read_numbered(path)?.into_iter().map(|(_, item)| item).collect())
+}
+
+/// As [`read`], each with the number of its line, from 1.
+pub fn read_numbered<T: DeserializeOwned>(path: &Path) -> Result<Vec<(usize, T)>> {
     let (name, text) = read_text(path)?;
     let mut all = Vec::new();
     for (i, line) in text.lines().enumerate() {
@@ -37,7 +42,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
             let said = said.split(" at line ").next().unwrap_or("");
             at(&name, i + 1, format!("column {}: {said}", e.column()))
         })?;
-        all.push(item);
+        all.push((i + 1, item));
     }
     Ok(all)
 }

@@ -15,25 +15,25 @@ pub const MAX_STAGES: usize = 2500;
 
 /// Reads a plan (JSON lines; `-` is standard input) and checks it with [`check`].
 pub fn read(path: &Path) -> Result<Vec<Agent>> {
-    let plan: Vec<Agent> = jsonl::read(path)?;
+    let plan: Vec<(usize, Agent)> = jsonl::read_numbered(path)?;
     let name = path.display().to_string();
     if plan.is_empty() {
         bail!("{name}: the plan is empty; expected one agent per line");
     }
     let mut names = HashSet::new();
-    for (i, agent) in plan.iter().enumerate() {
+    for (line, agent) in &plan {
         if let Err(message) = check(agent) {
-            return Err(jsonl::at(&name, i + 1, message));
+            return Err(jsonl::at(&name, *line, message));
         }
         if !names.insert(&agent.agent) {
             return Err(jsonl::at(
                 &name,
-                i + 1,
+                *line,
                 format!("field \"agent\": {:?} is there twice", agent.agent),
             ));
         }
     }
-    Ok(plan)
+    Ok(plan.into_iter().map(|(_, agent)| agent).collect())
 }
 
 /// What is wrong with an agent, as `field "x": expected ...`.

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Frameworks of several shapes, one agent each, and containers that are found by themselves.
+. /tests/lib.sh
+
+mkdir $cg/agents
+echo "+cpu" >$cg/agents/cgroup.subtree_control
+# There before the scheduler: a framework with a call.
+mkdir $cg/agents/early
+enter agents/early /tests/claude idle 8 &
+sleep 0.6
+start_scheduler shapes -v --agent-cgroup 'agents/*' --events /out/shapes.jsonl
+shapes="call session two relaunch reexec nested background busy work"
+for s in $shapes; do
+	mkdir $cg/agents/$s
+	enter agents/$s /tests/claude $s &
+	echo $! >/tmp/$s.pid
+done
+sleep 0.1 # all frameworks are in
+
+# From outside while a framework is there, twice; what comes from outside execs on.
+mkdir $cg/agents/outside
+enter agents/outside /tests/claude idle 3 &
+sleep 0.5
+enter agents/outside /bin/sh -c 'sleep 0.2; exit 0' &
+fact outside_pid $!
+wait $!
+
+# The agent's own sub-cgroup.
+mkdir $cg/agents/nest $cg/agents/nest/sub
+enter agents/nest /tests/claude idle 2 &
+sleep 0.5
+enter agents/nest/sub /bin/sh -c 'sleep 0.2; exit 0' &
+fact sub_pid $!
+for s in $shapes; do
+	wait_for 20 [ ! -e /proc/$(cat /tmp/$s.pid) ]
+done
+sleep 2.5
+stop_scheduler TERM
+fact shapes_status $status
+
+# Without globs: containers with a known framework.
+id=$(for i in 1 2 3 4; do printf 0123456789abcdef; done)
+with=system.slice/docker-$id.scope
+without=system.slice/docker-f$id.scope
+plain=system.slice/cron.service
+mkdir -p $cg/$with $cg/$without $cg/$plain
+cp /tests/claude /tmp/node
+mv /out/facts /tmp/facts
+start_scheduler auto -v --events /out/auto.jsonl
+for c in $with $plain; do enter $c /tests/claude call2 & done
+enter $without /tmp/node call2 &
+mkdir $cg/system.slice/docker-late.scope
+# Found when the framework shows up, which may be late.
+enter system.slice/docker-late.scope /bin/sh -c 'sleep 0.5; /tests/claude call2; exit 0' &
+sleep 3
+stop_scheduler TERM
+mv /tmp/facts /out/facts
+fact auto_status $status
+fact nr_rejected "$(cat $ext/nr_rejected)"
+fact container $with

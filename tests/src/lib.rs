@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the tests share: the policy functions of the kernel half, compiled for the host
+//! ([`policy`]), and guests in which the scheduler runs ([`vm`], [`events`], [`calls`]).
+
+pub mod calls;
+pub mod events;
+pub mod policy;
+pub mod vm;

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The pure functions of `bpf/rank.h` and `bpf/classify.h`, as `policy.c` compiles them.
+
+use std::ffi::c_char;
+
+/// `struct rank_knobs`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Knobs {
+    pub delay_slope: u64,
+    pub delay_cap_ns: u64,
+    pub long_service_ns: u64,
+    pub width_bonus_ns: u64,
+    pub quantum_min_ns: u64,
+    pub quantum_max_ns: u64,
+    pub debt_knee_ns: u64,
+    pub debt_burst_ns: u64,
+}
+
+/// What the scheduler has without options.
+pub const DEFAULT_KNOBS: Knobs = Knobs {
+    delay_slope: 4,
+    delay_cap_ns: 6_000_000_000,
+    long_service_ns: 1_500_000_000,
+    width_bonus_ns: 500_000_000,
+    quantum_min_ns: 20_000_000,
+    quantum_max_ns: 8_000_000_000,
+    debt_knee_ns: 100_000_000,
+    debt_burst_ns: 500_000_000,
+};
+
+/// `enum agent_role`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Role {
+    None = 0,
+    Framework = 1,
+    Tool = 2,
+}
+
+/// `enum agent_rule`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Rule {
+    Inherit = 0,
+    Entry = 1,
+    Comm = 2,
+    Reexec = 3,
+    Session = 4,
+    Exec = 5,
+    Outside = 6,
+    Parent = 7,
+}
+
+/// `struct exec_verdict`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    pub role: Role,
+    pub rule: Rule,
+    pub new_call: bool,
+}
+
+/// How a match of a glob ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GlobEnd {
+    /// None: not within the steps allowed.
+    pub matches: Option<bool>,
+    /// Steps taken.
+    pub steps: u32,
+}
+
+#[repr(C)]
+struct RawVerdict {
+    role: u32,
+    rule: u32,
+    new_call: bool,
+}
+
+extern "C" {
+    fn policy_delay_ns(service_ns: u64, k: *const Knobs) -> u64;
+    fn policy_quantum_ns(cpu_ns: u64, is_long: bool, round_ns: u64, k: *const Knobs) -> u64;
+    fn policy_wide_ns(weighted_ns: u64, nr_runnable: u32) -> u64;
+    fn policy_long_place(base_ns: u64, nr_runnable: u32, k: *const Knobs) -> u64;
+    fn policy_is_long(service_ns: u64, k: *const Knobs) -> bool;
+    static policy_max_width: u32;
+    fn policy_charge_ns(delta_ns: u64, service_ns: u64, nr_parallel: u32, k: *const Knobs) -> u64;
+    fn policy_service_ns(service_ns: u64, debt_ns: u64, k: *const Knobs) -> u64;
+    fn policy_weighted_ns(delta_ns: u64, weight: u32) -> u64;
+    fn policy_leak_ns(elapsed_ns: u64, cpus: u32, nr_active: u32) -> u64;
+    fn policy_before(a: u64, b: u64) -> bool;
+    fn policy_comm_equal(a: *const c_char, b: *const c_char) -> bool;
+    fn policy_glob(glob: *const c_char, name: *const c_char, max_steps: u32, steps: *mut u32) -> u32;
+    static policy_glob_max_steps: u32;
+    static policy_glob_len: u32;
+    static policy_name_len: u32;
+    fn policy_exec(role: u32, forked: bool, known_comm: bool, new_session: bool, v: *mut RawVerdict);
+    fn policy_found(
+        parent_role: u32,
+        known_comm: bool,
+        like_parent: bool,
+        new_session: bool,
+        frameworks: u32,
+        v: *mut RawVerdict,
+    );
+}
+
+// SAFETY, for all calls below: the functions are pure; pointers are to live values of the layout
+// that the C side declares.
+
+/// `rank_delay_ns()`.
+pub fn delay_ns(service_ns: u64, k: &Knobs) -> u64 {
+    unsafe { policy_delay_ns(service_ns, k) }
+}
+
+/// `rank_quantum_ns()`.
+pub fn quantum_ns(cpu_ns: u64, is_long: bool, round_ns: u64, k: &Knobs) -> u64 {
+    unsafe { policy_quantum_ns(cpu_ns, is_long, round_ns, k) }
+}
+
+/// `rank_wide_ns()`.
+pub fn wide_ns(weighted_ns: u64, nr_runnable: u32) -> u64 {
+    unsafe { policy_wide_ns(weighted_ns, nr_runnable) }
+}
+
+/// `rank_long_place()`.
+pub fn long_place(base_ns: u64, nr_runnable: u32, k: &Knobs) -> u64 {
+    unsafe { policy_long_place(base_ns, nr_runnable, k) }
+}
+
+/// `rank_is_long()`.
+pub fn is_long(service_ns: u64, k: &Knobs) -> bool {
+    unsafe { policy_is_long(service_ns, k) }
+}
+
+/// Widths beyond this count as this.
+pub fn max_width() -> u32 {
+    unsafe { policy_max_width }
+}
+
+/// `rank_charge_ns()`.
+pub fn charge_ns(delta_ns: u64, service_ns: u64, nr_parallel: u32, k: &Knobs) -> u64 {
+    unsafe { policy_charge_ns(delta_ns, service_ns, nr_parallel, k) }
+}
+
+/// `rank_service_ns()`.
+pub fn service_ns(service_ns: u64, debt_ns: u64, k: &Knobs) -> u64 {
+    unsafe { policy_service_ns(service_ns, debt_ns, k) }
+}
+
+/// `rank_weighted_ns()`.
+pub fn weighted_ns(delta_ns: u64, weight: u32) -> u64 {
+    unsafe { policy_weighted_ns(delta_ns, weight) }
+}
+
+/// `rank_leak_ns()`.
+pub fn leak_ns(elapsed_ns: u64, cpus: u32, nr_active: u32) -> u64 {
+    unsafe { policy_leak_ns(elapsed_ns, cpus, nr_active) }
+}
+
+/// `rank_before()`.
+pub fn before(a: u64, b: u64) -> bool {
+    unsafe { policy_before(a, b) }
+}
+
+/// `comm_equal()`, of two comms as the kernel keeps them.
+pub fn comm_equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
+    unsafe { policy_comm_equal(a.as_ptr().cast(), b.as_ptr().cast()) }
+}
+
+/// The longest glob component and the longest cgroup name, in bytes.
+pub fn glob_lengths() -> (usize, usize) {
+    unsafe { (policy_glob_len as usize - 1, policy_name_len as usize - 1) }
+}
+
+/// The kernel half's bound on the steps of a match.
+pub fn glob_max_steps() -> u32 {
+    unsafe { policy_glob_max_steps }
+}
+
+/// Matches `name` against `glob`, one path component each, in at most `max_steps`.
+///
+/// # Panics
+/// If one of them is longer than the kernel half takes.
+pub fn glob(glob: &str, name: &str, max_steps: u32) -> GlobEnd {
+    let (max_glob, max_name) = glob_lengths();
+    assert!(glob.len() <= max_glob && name.len() <= max_name, "too long: {glob:?} {name:?}");
+    let (mut g, mut n) = (vec![0u8; max_glob + 1], vec![0u8; max_name + 1]);
+    g[..glob.len()].copy_from_slice(glob.as_bytes());
+    n[..name.len()].copy_from_slice(name.as_bytes());
+    let mut steps = 0;
+    let raw = unsafe { policy_glob(g.as_ptr().cast(), n.as_ptr().cast(), max_steps, &mut steps) };
+    let matches = match raw {
+        0 => None,
+        1 => Some(true),
+        _ => Some(false),
+    };
+    GlobEnd { matches, steps }
+}
+
+/// `classify_exec()`.
+pub fn exec(role: Role, forked: bool, known_comm: bool, new_session: bool) -> Verdict {
+    let mut v = RawVerdict { role: 0, rule: 0, new_call: false };
+    unsafe { policy_exec(role as u32, forked, known_comm, new_session, &mut v) };
+    verdict(&v)
+}
+
+/// `classify_found()`.
+pub fn found(parent: Role, known_comm: bool, like_parent: bool, new_session: bool, frameworks: u32) -> Verdict {
+    let mut v = RawVerdict { role: 0, rule: 0, new_call: false };
+    unsafe { policy_found(parent as u32, known_comm, like_parent, new_session, frameworks, &mut v) };
+    verdict(&v)
+}
+
+fn verdict(v: &RawVerdict) -> Verdict {
+    let roles = [Role::None, Role::Framework, Role::Tool];
+    let rules = [
+        Rule::Inherit,
+        Rule::Entry,
+        Rule::Comm,
+        Rule::Reexec,
+        Rule::Session,
+        Rule::Exec,
+        Rule::Outside,
+        Rule::Parent,
+    ];
+    Verdict { role: roles[v.role as usize], rule: rules[v.rule as usize], new_call: v.new_call }
+}
