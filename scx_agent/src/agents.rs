@@ -47,10 +47,29 @@ fn rule_name(rule: u32) -> &'static str {
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    Agent { at_ns: u64, agent: String, cgroup_id: u64 },
-    AgentGone { at_ns: u64, agent: String },
-    Phase { at_ns: u64, agent: String, from: Phase, to: Phase, lasted_ns: u64 },
-    CallBegin { at_ns: u64, agent: String, call: u64, pid: u32, rule: &'static str },
+    Agent {
+        at_ns: u64,
+        agent: String,
+        cgroup_id: u64,
+    },
+    AgentGone {
+        at_ns: u64,
+        agent: String,
+    },
+    Phase {
+        at_ns: u64,
+        agent: String,
+        from: Phase,
+        to: Phase,
+        lasted_ns: u64,
+    },
+    CallBegin {
+        at_ns: u64,
+        agent: String,
+        call: u64,
+        pid: u32,
+        rule: &'static str,
+    },
     CallEnd {
         at_ns: u64,
         agent: String,
@@ -93,7 +112,8 @@ impl Agents {
         use anyhow::Context;
         let log = log
             .map(|path| {
-                let file = File::create(path).with_context(|| format!("cannot write the event log {}", path.display()));
+                let file = File::create(path)
+                    .with_context(|| format!("cannot write the event log {}", path.display()));
                 file.map(|f| (path.to_path_buf(), BufWriter::new(f)))
             })
             .transpose()?;

@@ -109,7 +109,10 @@ impl FromStr for Glob {
                 return Err(format!("path component {p:?} cannot be a cgroup's name"));
             }
             if p.len() > max {
-                return Err(format!("path component {p:?} has {} bytes, at most {max} are supported", p.len()));
+                return Err(format!(
+                    "path component {p:?} has {} bytes, at most {max} are supported",
+                    p.len()
+                ));
             }
             if p.contains(['[', ']', '{', '}']) || p.contains("**") {
                 return Err(format!("path component {p:?}: only * and ? are special"));

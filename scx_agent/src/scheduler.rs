@@ -54,7 +54,8 @@ impl<'a> Scheduler<'a> {
             0
         })?;
         let events = ring.build()?;
-        let link = Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
+        let link =
+            Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
         let stats = StatsServer::new(stats::server_data()).launch().context("cannot serve statistics")?;
         let this = Scheduler { skel, link, events, agents, stats };
         this.events.consume()?;
@@ -80,7 +81,10 @@ impl<'a> Scheduler<'a> {
                 format!("agents are {}", globs.join(", "))
             }
         };
-        println!("scx_agent {} is scheduling: {agents} agents with tasks now; {how}", env!("CARGO_PKG_VERSION"));
+        println!(
+            "scx_agent {} is scheduling: {agents} agents with tasks now; {how}",
+            env!("CARGO_PKG_VERSION")
+        );
     }
 
     /// Serve events and statistics until `stop` or until the kernel ends the scheduler.
@@ -112,11 +116,7 @@ impl<'a> Scheduler<'a> {
 
     fn counter(&self, stat: u32) -> Result<u64> {
         let cpus = self.skel.maps.stats.lookup_percpu(&stat.to_ne_bytes(), MapFlags::ANY)?;
-        Ok(cpus
-            .into_iter()
-            .flatten()
-            .map(|v| v.try_into().map_or(0, u64::from_ne_bytes))
-            .sum())
+        Ok(cpus.into_iter().flatten().map(|v| v.try_into().map_or(0, u64::from_ne_bytes)).sum())
     }
 
     fn metrics(&self) -> Result<Metrics> {
@@ -186,7 +186,11 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     rodata.nr_cpu_ids = cpus as u32;
     rodata.nr_globs = globs.len() as u32;
     rodata.nr_comms = comms.len() as u32;
-    let kind = if named { bpf_intf::agent_group_flags_GROUP_AGENT } else { bpf_intf::agent_group_flags_GROUP_CANDIDATE };
+    let kind = if named {
+        bpf_intf::agent_group_flags_GROUP_AGENT
+    } else {
+        bpf_intf::agent_group_flags_GROUP_CANDIDATE
+    };
     for (i, glob) in globs.iter().enumerate() {
         rodata.glob_depth[i] = glob.parts().len() as u32;
         rodata.glob_flags[i] = kind;
@@ -209,7 +213,9 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
 /// One sentence for a load that the kernel refused.
 fn load_error(e: anyhow::Error) -> anyhow::Error {
     if scx_utils::compat::malformed_scx_kfuncs().is_empty() {
-        return e.context("the kernel refuses the scheduler; nothing was changed (-vvv shows the verifier's log)");
+        return e.context(
+            "the kernel refuses the scheduler; nothing was changed (-vvv shows the verifier's log)",
+        );
     }
     anyhow::anyhow!(
         "this kernel's BTF describes its sched_ext functions wrongly (it was built with pahole older than 1.26, like \

@@ -73,8 +73,16 @@ pub fn check_calls(plan: &[Agent], records: &[Record], log: &Log, clock: Clock) 
             pids
         };
         let own = sorted(&mut calls.iter().map(|c| c.pid));
-        assert_eq!(sorted(&mut begins.iter().map(|b| b.0)), own, "{name}: the calls that began are those made");
-        assert_eq!(sorted(&mut ends.iter().map(|c| c.pid)), own, "{name}: the calls that ended are those made");
+        assert_eq!(
+            sorted(&mut begins.iter().map(|b| b.0)),
+            own,
+            "{name}: the calls that began are those made"
+        );
+        assert_eq!(
+            sorted(&mut ends.iter().map(|c| c.pid)),
+            own,
+            "{name}: the calls that ended are those made"
+        );
         assert!(begins.iter().all(|b| b.1 == "new session"), "{name}: {begins:?}");
         for c in calls {
             let end: &CallEnd = ends.iter().find(|e| e.pid == c.pid).expect("compared above");

@@ -205,7 +205,13 @@ pub fn exec(role: Role, forked: bool, known_comm: bool, new_session: bool) -> Ve
 }
 
 /// `classify_found()`.
-pub fn found(parent: Role, known_comm: bool, like_parent: bool, new_session: bool, frameworks: u32) -> Verdict {
+pub fn found(
+    parent: Role,
+    known_comm: bool,
+    like_parent: bool,
+    new_session: bool,
+    frameworks: u32,
+) -> Verdict {
     let mut v = RawVerdict { role: 0, rule: 0, new_call: false };
     unsafe { policy_found(parent as u32, known_comm, like_parent, new_session, frameworks, &mut v) };
     verdict(&v)

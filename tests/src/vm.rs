@@ -86,12 +86,8 @@ impl Boot {
     pub fn command(name: &str, command: &str) -> Boot {
         let bin = bin_dir();
         let programs = ["scx_agent", "agentload"].map(|p| (bin.join(p), None));
-        let guest = Guest {
-            command: command.into(),
-            programs: programs.into(),
-            timeout_s: 900,
-            ..Guest::default()
-        };
+        let guest =
+            Guest { command: command.into(), programs: programs.into(), timeout_s: 900, ..Guest::default() };
         Boot { name: name.into(), guest }
     }
 
@@ -142,10 +138,8 @@ impl Boot {
         let (began, name) = (Instant::now(), &self.name);
         let say = |line: &str| println!("[{name} {:4.0} s] {line}", began.elapsed().as_secs_f64());
         say("booting");
-        let outcome = self
-            .guest
-            .run_prepared(prepared(), dir.path(), say)
-            .unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        let outcome =
+            self.guest.run_prepared(prepared(), dir.path(), say).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         say(&format!("done, {:.1} s in the guest", outcome.guest_s));
         let left = Left { outcome, dir };
         assert_eq!(left.outcome.status, 0, "{name}: the script failed:\n{}", left.diagnosis());
@@ -211,7 +205,9 @@ impl Left {
     /// With what it said.
     pub fn assert_kernel_well(&self) {
         let console = &self.outcome.console;
-        for bad in ["BUG:", "WARNING:", "Oops", "hung task", "blocked for more than", "rcu_sched self-detected"] {
+        for bad in
+            ["BUG:", "WARNING:", "Oops", "hung task", "blocked for more than", "rcu_sched self-detected"]
+        {
             assert!(!console.contains(bad), "the kernel said {bad:?}:\n{console}");
         }
         assert_eq!(self.outcome.tainted & (512 | 128), 0, "the kernel warned:\n{console}");

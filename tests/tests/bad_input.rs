@@ -40,7 +40,13 @@ fn bad_input_is_refused() {
     check("no_scheduler", 1, &["--monitor 0", "at least 0.01"]);
     assert_eq!(facts.get("nr_enabled"), "0", "nothing was loaded on the way");
 
-    refused(&left, "second", "enabled", 1, &["another sched_ext scheduler is loaded", "agent", "stop it first"]);
+    refused(
+        &left,
+        "second",
+        "enabled",
+        1,
+        &["another sched_ext scheduler is loaded", "agent", "stop it first"],
+    );
     assert_eq!(facts.get("first_alive"), "yes");
     assert_eq!(facts.get("first_status"), "0");
 

@@ -29,7 +29,9 @@ fn all2(f: impl Fn(bool, bool)) {
 #[test]
 fn what_a_tool_call_execs_stays_in_the_call() {
     for forked in BOTH {
-        all2(|known, session| assert_eq!(exec(Role::Tool, forked, known, session), in_its_call(Rule::Inherit)));
+        all2(|known, session| {
+            assert_eq!(exec(Role::Tool, forked, known, session), in_its_call(Rule::Inherit))
+        });
     }
 }
 

@@ -103,5 +103,8 @@ fn what_happens_to_hosts() {
     assert_eq!(facts.get("nice_status"), "0");
     assert_eq!(facts.get("nr_rejected"), "0");
 
-    assert!(sysrq_status > 0.0, "an ejected scheduler must not exit with status 0: systemd would call that success");
+    assert!(
+        sysrq_status > 0.0,
+        "an ejected scheduler must not exit with status 0: systemd would call that success"
+    );
 }

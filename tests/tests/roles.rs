@@ -62,7 +62,8 @@ fn frameworks_of_every_shape() {
             let pid: u32 = pid.parse().unwrap();
             let rules: Vec<&str> = begins.iter().filter(|b| b.0 == pid).map(|b| b.1).collect();
             if rules != [rule] {
-                wrong.push(format!("{agent}: pid {pid} began by {rules:?}, not once by {rule:?}: {begins:?}"));
+                wrong
+                    .push(format!("{agent}: pid {pid} began by {rules:?}, not once by {rule:?}: {begins:?}"));
             }
             let ends = log.ends(agent).iter().filter(|e| e.pid == pid).count();
             if ends != 1 {
@@ -86,11 +87,17 @@ fn frameworks_of_every_shape() {
     let own = log.begins("nested").len();
     assert!(own <= 2, "no call within the call: {:?}", log.begins("nested"));
     let background = end("background", "background_pid");
-    assert!((80.0 * MS..1500.0 * MS).contains(&(background.wall_ns as f64)), "ends at the first exit: {background:?}");
+    assert!(
+        (80.0 * MS..1500.0 * MS).contains(&(background.wall_ns as f64)),
+        "ends at the first exit: {background:?}"
+    );
     let busy = end("busy", "busy_pid");
     let billed = facts.number("busy_usage_us") * 1000.0;
     println!("busy: CPU seen {:.0} ms, billed {:.0} ms", busy.cpu_ns as f64 / MS, billed / MS);
-    assert!((busy.cpu_ns as f64 - billed).abs() < 0.1 * billed + 30.0 * MS, "{busy:?}, the kernel says {billed}");
+    assert!(
+        (busy.cpu_ns as f64 - billed).abs() < 0.1 * billed + 30.0 * MS,
+        "{busy:?}, the kernel says {billed}"
+    );
     assert!(busy.peak_width >= 3, "{busy:?}");
     if busy.processes != 5 {
         wrong.push(format!("busy: {} processes, not sh, busy.sh and three: {busy:?}", busy.processes));

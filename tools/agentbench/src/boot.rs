@@ -57,7 +57,8 @@ impl Boot for Vm {
             eprintln!("[{} {:4.0} s] {line}", job.title, began.elapsed().as_secs_f64());
         })?;
         let console = out.join("console.log");
-        std::fs::write(&console, &outcome.console).with_context(|| format!("writing {}", console.display()))?;
+        std::fs::write(&console, &outcome.console)
+            .with_context(|| format!("writing {}", console.display()))?;
         if let Some(scheduler) = &outcome.scheduler {
             let log = out.join("scheduler.log");
             std::fs::write(&log, &scheduler.log).with_context(|| format!("writing {}", log.display()))?;

@@ -51,9 +51,8 @@ fn measured(results: &Results, r: &Requirement) -> Result<f64> {
     let scenario = results.scenarios.iter().find(|s| s.name == r.scenario);
     let scenario = scenario
         .with_context(|| format!("no scenario {:?} in these results (they have {})", r.scenario, names()))?;
-    let run = |name: &str| {
-        scenario.run(name).with_context(|| format!("{} did not run under {name:?}", r.scenario))
-    };
+    let run =
+        |name: &str| scenario.run(name).with_context(|| format!("{} did not run under {name:?}", r.scenario));
     let (figure, ratio): (&Figure, bool) = find(&r.figure).with_context(|| {
         let keys: Vec<&str> = FIGURES.iter().map(|f| f.key).collect();
         format!("no figure {:?}: use one of {}, or its _ratio", r.figure, keys.join(", "))
@@ -110,7 +109,10 @@ mod tests {
     use super::*;
     use crate::metrics::{metrics, Alone};
     use crate::results::{RunResult, ScenarioResult};
-    use agentload::{plan::Size, record::{CallRecord, Record}};
+    use agentload::{
+        plan::Size,
+        record::{CallRecord, Record},
+    };
 
     fn run(scheduler: &str, end_ms: u64) -> RunResult {
         let records = vec![Record::Call(CallRecord {

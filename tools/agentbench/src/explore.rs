@@ -8,9 +8,19 @@ use crate::policy::Policy;
 use agentload::plan::Agent;
 
 const COLUMNS: [&str; 13] = [
-    "slowdown_mean", "small_slowdown", "medium_slowdown", "large_slowdown", "small_mean_ms",
-    "small_p95_ms", "medium_p95_ms", "large_mean_ms", "large_p95_ms", "jain", "worst_agent",
-    "makespan_ms", "steady_load",
+    "slowdown_mean",
+    "small_slowdown",
+    "medium_slowdown",
+    "large_slowdown",
+    "small_mean_ms",
+    "small_p95_ms",
+    "medium_p95_ms",
+    "large_mean_ms",
+    "large_p95_ms",
+    "jain",
+    "worst_agent",
+    "makespan_ms",
+    "steady_load",
 ];
 
 /// A table of `policies`, each figure its mean over `plans`.
@@ -25,7 +35,9 @@ pub fn table(plans: &[Vec<Agent>], machine: Machine, policies: &[Policy]) -> Str
                 let own = |a: &Agent| a.turns.iter().flat_map(|t| t.calls.clone()).collect::<Vec<_>>();
                 let alone: Alone = plan
                     .iter()
-                    .flat_map(|a| own(a).into_iter().map(|c| ((a.agent.clone(), c.call), machine.alone_ms(&c))))
+                    .flat_map(|a| {
+                        own(a).into_iter().map(|c| ((a.agent.clone(), c.call), machine.alone_ms(&c)))
+                    })
                     .collect();
                 metrics(&simulate(plan, machine, *policy), &alone, machine.cpus)
             })

@@ -63,10 +63,18 @@ struct Job {
 /// Where an agent is in its turn.
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
-    Think { until: f64 },
-    Framework { due: f64 },
+    Think {
+        until: f64,
+    },
+    Framework {
+        due: f64,
+    },
     /// Calls from `next` on start at their offset after `from`; `open` have not ended.
-    Calls { from: f64, next: usize, open: usize },
+    Calls {
+        from: f64,
+        next: usize,
+        open: usize,
+    },
     Done,
 }
 

@@ -125,7 +125,14 @@ impl Prepared {
         Ok(Prepared { plan, file, alone: alone_of(&records), work_per_ms })
     }
 
-    fn measure(&self, m: &Matrix, vm: &dyn Boot, scheduler: &Scheduler, title: String, out: &Path) -> Result<RunResult> {
+    fn measure(
+        &self,
+        m: &Matrix,
+        vm: &dyn Boot,
+        scheduler: &Scheduler,
+        title: String,
+        out: &Path,
+    ) -> Result<RunResult> {
         let timeline = if m.timeline { " --timeline" } else { "" };
         let job = Job {
             title,
@@ -148,10 +155,12 @@ impl Prepared {
 
     fn result(self, m: &Matrix, s: &Scenario, runs: Vec<RunResult>) -> ScenarioResult {
         let bare = Machine { cpus: m.cpus, ..Machine::default() };
-        let calls = || self.plan.iter().flat_map(|a| {
-            let own = a.turns.iter().flat_map(|t| &t.calls);
-            own.map(move |c| ((a.agent.clone(), c.call), c))
-        });
+        let calls = || {
+            self.plan.iter().flat_map(|a| {
+                let own = a.turns.iter().flat_map(|t| &t.calls);
+                own.map(move |c| ((a.agent.clone(), c.call), c))
+            })
+        };
         let over = calls().filter_map(|(key, c)| Some(self.alone.get(&key)? - bare.alone_ms(c)));
         let overhead_ms = Summary::of(over).map_or(0.0, |s| s.p50.max(0.0));
         let machine = Machine { overhead_ms, ..bare };
@@ -206,7 +215,14 @@ fn alone(m: &Matrix, vm: &dyn Boot, s: &Scenario, plan: &Path) -> Result<Vec<Rec
     Ok(records)
 }
 
-fn reaction(vm: &dyn Boot, scheduler: &Scheduler, title: String, out: &Path, width: u32, rounds: u32) -> Result<Reaction> {
+fn reaction(
+    vm: &dyn Boot,
+    scheduler: &Scheduler,
+    title: String,
+    out: &Path,
+    width: u32,
+    rounds: u32,
+) -> Result<Reaction> {
     let job = Job {
         title,
         scheduler,

@@ -89,13 +89,8 @@ impl Policy {
             }
             Policy::WidthLas { .. } => shared((v.attained_ms * v.width as f64 / v.grain_ms).floor()),
             Policy::WideLas => shared((v.attained_ms / v.width.max(1) as f64 / v.grain_ms).floor()),
-            Policy::AgedLas { alpha } => {
-                shared(((v.attained_ms - alpha * v.age_ms) / v.grain_ms).floor())
-            }
-            Policy::Mlf { base_ms, cap } => Rank {
-                level: level(v.attained_ms, base_ms, cap),
-                order: v.seq,
-            },
+            Policy::AgedLas { alpha } => shared(((v.attained_ms - alpha * v.age_ms) / v.grain_ms).floor()),
+            Policy::Mlf { base_ms, cap } => Rank { level: level(v.attained_ms, base_ms, cap), order: v.seq },
             Policy::MlfShare { base_ms, cap } => shared(level(v.attained_ms, base_ms, cap)),
             Policy::Srpt => Rank { level: v.remaining_ms, order: v.seq },
         }
@@ -173,9 +168,7 @@ impl FromStr for Policy {
             ("las", []) => Policy::Las { cap_ms: f64::INFINITY },
             ("las", [cap_ms]) => Policy::Las { cap_ms: *cap_ms },
             ("las-fcfs", [cap_ms]) => Policy::LasFcfs { cap_ms: *cap_ms },
-            ("width-las", [cap_ms, bonus_ms]) => {
-                Policy::WidthLas { cap_ms: *cap_ms, bonus_ms: *bonus_ms }
-            }
+            ("width-las", [cap_ms, bonus_ms]) => Policy::WidthLas { cap_ms: *cap_ms, bonus_ms: *bonus_ms },
             ("wide-las", []) => Policy::WideLas,
             ("aged-las", [alpha]) => Policy::AgedLas { alpha: *alpha },
             ("mlf", [base_ms]) => Policy::Mlf { base_ms: *base_ms, cap: u32::MAX },

@@ -124,18 +124,8 @@ mod tests {
     #[test]
     fn stages_survive_the_command_line() {
         let stages = [
-            Stage {
-                wait_ms: 1.5,
-                cpu_ms: 2.0,
-                width: 3,
-                mem_mb: 0.0,
-            },
-            Stage {
-                wait_ms: 0.0,
-                cpu_ms: 0.0,
-                width: 1,
-                mem_mb: 1.0,
-            },
+            Stage { wait_ms: 1.5, cpu_ms: 2.0, width: 3, mem_mb: 0.0 },
+            Stage { wait_ms: 0.0, cpu_ms: 0.0, width: 1, mem_mb: 1.0 },
         ];
         let text = encode(&stages, 1000.0, true);
         assert_eq!(text, "1500:2000:3:0,0:0:1:245");

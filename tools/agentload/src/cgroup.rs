@@ -19,26 +19,17 @@ impl Tree {
     /// kernel allows. Fails when no cgroup v2 is mounted or the directory cannot be made.
     pub fn new(name: &str) -> Result<Tree> {
         let root = mount_point()?;
-        let mut tree = Tree {
-            made: Vec::new(),
-            enabled: Vec::new(),
-            parent: root.clone(),
-        };
+        let mut tree = Tree { made: Vec::new(), enabled: Vec::new(), parent: root.clone() };
         let name = name.trim_matches('/');
-        if name.is_empty()
-            || name
-                .split('/')
-                .any(|p| p.is_empty() || p == "." || p == "..")
-        {
+        if name.is_empty() || name.split('/').any(|p| p.is_empty() || p == "." || p == "..") {
             bail!("--cgroup {name:?}: expected a path below the cgroup root, such as `agents`");
         }
         tree.enable_controllers();
         for part in name.split('/') {
             tree.parent.push(part);
             if !tree.parent.is_dir() {
-                fs::create_dir(&tree.parent).with_context(|| {
-                    format!("cannot make cgroup {} (run as root)", tree.parent.display())
-                })?;
+                fs::create_dir(&tree.parent)
+                    .with_context(|| format!("cannot make cgroup {} (run as root)", tree.parent.display()))?;
                 tree.made.push(tree.parent.clone());
             }
             tree.enable_controllers();
@@ -57,10 +48,7 @@ impl Tree {
             }
             match fs::write(&file, format!("+{name}")) {
                 Ok(()) => self.enabled.push((file.clone(), name)),
-                Err(_) => eprintln!(
-                    "agentload: no {name} controller below {}",
-                    self.parent.display()
-                ),
+                Err(_) => eprintln!("agentload: no {name} controller below {}", self.parent.display()),
             }
         }
     }
@@ -89,9 +77,7 @@ impl Drop for Tree {
             for _ in 0..500 {
                 while crate::sys::reap(false).is_some() {}
                 match fs::remove_dir(dir) {
-                    Err(e) if e.raw_os_error() == Some(libc::EBUSY) => {
-                        crate::sys::sleep_for(10_000_000)
-                    }
+                    Err(e) if e.raw_os_error() == Some(libc::EBUSY) => crate::sys::sleep_for(10_000_000),
                     _ => break,
                 }
             }
@@ -109,10 +95,8 @@ pub fn enter(dir: &Path) -> std::io::Result<()> {
 }
 
 fn mount_point() -> Result<PathBuf> {
-    let mounts =
-        fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
-    find_mount(&mounts)
-        .context("no cgroup v2 file system is mounted (expected one at /sys/fs/cgroup)")
+    let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
+    find_mount(&mounts).context("no cgroup v2 file system is mounted (expected one at /sys/fs/cgroup)")
 }
 
 fn find_mount(mounts: &str) -> Option<PathBuf> {

@@ -65,11 +65,7 @@ pub fn convert(tasks: &[Task], p: &Params) -> Vec<Agent> {
             };
             let to = (from + window).min(task.dur_s);
             let start_ms = rng.uniform(0.0, 2000.0_f64.min(window * 100.0)) as u64;
-            Agent {
-                agent: format!("t{i:03}"),
-                start_ms,
-                ..convert_task(task, from, to, p)
-            }
+            Agent { agent: format!("t{i:03}"), start_ms, ..convert_task(task, from, to, p) }
         })
         .collect()
 }
@@ -108,13 +104,7 @@ fn convert_task(task: &Task, from: f64, to: f64, p: &Params) -> Agent {
         turns.push(gap(task, at, to, p));
     }
     let base_mb = if p.mem { round3(task.base_mb) } else { 0.0 };
-    Agent {
-        agent: String::new(),
-        comm: "claude".into(),
-        start_ms: 0,
-        base_mb,
-        turns,
-    }
+    Agent { agent: String::new(), comm: "claude".into(), start_ms: 0, base_mb, turns }
 }
 
 /// The shell calls inside the window, clipped to it, by start; an end that was not recorded is
@@ -131,11 +121,7 @@ fn windows(task: &Task, from: f64, to: f64) -> Vec<(f64, f64, &TraceCall)> {
                 .filter(|o| o.start > c.start && o.sidechain == c.sidechain)
                 .map(|o| o.start)
                 .fold(task.dur_s, f64::min);
-            (
-                c.start.max(from),
-                c.end.unwrap_or(next.max(c.start)).min(to),
-                c,
-            )
+            (c.start.max(from), c.end.unwrap_or(next.max(c.start)).min(to), c)
         })
         .filter(|(s, e, _)| e > s)
         .collect();
@@ -153,26 +139,14 @@ fn gap(task: &Task, s: f64, e: f64, p: &Params) -> Turn {
         levels.push(pct);
     }
     levels.sort_by(f64::total_cmp);
-    let level = levels
-        .get(levels.len() / 2)
-        .copied()
-        .unwrap_or(0.0)
-        .min(95.0);
-    let tools = task
-        .calls
-        .iter()
-        .filter(|c| !c.is_process() && c.start >= s && c.start < e)
-        .count();
+    let level = levels.get(levels.len() / 2).copied().unwrap_or(0.0).min(95.0);
+    let tools = task.calls.iter().filter(|c| !c.is_process() && c.start >= s && c.start < e).count();
     let most_ms = TURN_WORK_MS + TOOL_WORK_MS * tools as f64;
     let work_ms = (cpu_s - level / 100.0 * length).max(0.0) * 1000.0;
     let framework_ms = work_ms.min(most_ms).min(length * 1000.0);
     let wait_s = (length - framework_ms / 1000.0).max(0.0);
     let rest_s = (cpu_s - framework_ms / 1000.0).max(0.0);
-    let wait_pct = if wait_s > 0.0 {
-        (100.0 * rest_s / wait_s).min(95.0)
-    } else {
-        0.0
-    };
+    let wait_pct = if wait_s > 0.0 { (100.0 * rest_s / wait_s).min(95.0) } else { 0.0 };
     Turn {
         think_ms: round3(wait_s * 1000.0 / p.speedup),
         framework_ms: round3(framework_ms * p.cpu_scale),
@@ -190,12 +164,7 @@ fn pieces(task: &Task, s: f64, e: f64) -> Vec<(f64, f64, f64, f64)> {
         let (a, b) = (f64::max(before, s), f64::min(sample.t_s, e));
         if b > a {
             let mem = (sample.mem_mb - task.base_mb).max(0.0);
-            out.push((
-                a,
-                b,
-                sample.cpu_pct.unwrap_or(0.0),
-                if mem < MEM_NOISE_MB { 0.0 } else { mem },
-            ));
+            out.push((a, b, sample.cpu_pct.unwrap_or(0.0), if mem < MEM_NOISE_MB { 0.0 } else { mem }));
         }
         before = sample.t_s;
     }
@@ -211,16 +180,9 @@ fn stages(task: &Task, s: f64, e: f64, turn: &[(f64, f64, &TraceCall)], p: &Para
     let mut parts: Vec<Part> = Vec::new();
     for (a, b, pct, mem) in pieces(task, s, e) {
         // Each call active meanwhile has the same share.
-        let active: f64 = turn
-            .iter()
-            .map(|(x, y, _)| (y.min(b) - x.max(a)).max(0.0))
-            .sum();
+        let active: f64 = turn.iter().map(|(x, y, _)| (y.min(b) - x.max(a)).max(0.0)).sum();
         let sharers = (active / (b - a)).max(1.0);
-        let part = Part {
-            wall_s: b - a,
-            cpu_s: (b - a) * pct / 100.0 / sharers,
-            mem_mb: mem / sharers,
-        };
+        let part = Part { wall_s: b - a, cpu_s: (b - a) * pct / 100.0 / sharers, mem_mb: mem / sharers };
         match parts.last_mut() {
             Some(last) if last.alike(&part) => last.join(&part),
             _ => parts.push(part),
@@ -267,11 +229,7 @@ impl Part {
 
     fn stage(&self, p: &Params) -> Stage {
         let pct = self.pct();
-        let width = if pct <= ONE_CORE_PCT {
-            1.0
-        } else {
-            (pct / 100.0).ceil().min(MAX_WIDTH as f64)
-        };
+        let width = if pct <= ONE_CORE_PCT { 1.0 } else { (pct / 100.0).ceil().min(MAX_WIDTH as f64) };
         let each_ms = self.cpu_s * 1000.0 / width;
         let wait_ms = (self.wall_s * 1000.0 - each_ms).max(0.0);
         Stage {

@@ -31,10 +31,7 @@ pub struct Settings {
 impl Settings {
     /// The shell command of a call. The shell stays: the burner is its child.
     pub fn command(&self, call: &Call) -> String {
-        self.shell_line(&format!(
-            "--stages {}",
-            burn::encode(&call.stages, self.work_per_ms, self.mem)
-        ))
+        self.shell_line(&format!("--stages {}", burn::encode(&call.stages, self.work_per_ms, self.mem)))
     }
 
     /// A shell command that runs the burner with these arguments as the shell's child.
@@ -57,47 +54,23 @@ pub fn main(
 ) -> ! {
     sys::mask_signals(&[libc::SIGINT, libc::SIGTERM], false);
     // SAFETY: plain integers; the frameworks must not outlive a killed parent.
-    unsafe {
-        libc::prctl(
-            libc::PR_SET_PDEATHSIG,
-            libc::SIGKILL as libc::c_ulong,
-            0,
-            0,
-            0,
-        )
-    };
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong, 0, 0, 0) };
     if let Err(e) = cgroup::enter(dir) {
-        eprintln!(
-            "agentload: {}: cannot enter {}: {e}",
-            agent.agent,
-            dir.display()
-        );
+        eprintln!("agentload: {}: cannot enter {}: {e}", agent.agent, dir.display());
         sys::write_fd(ready, b"-");
         sys::exit_now(1);
     }
     sys::set_comm(set.comm.as_deref().unwrap_or(&agent.comm));
-    let pages = if set.mem {
-        work::pages(agent.base_mb)
-    } else {
-        0
-    };
-    let _base = (pages > 0)
-        .then(|| work::Held::reserve(pages))
-        .and_then(Result::ok)
-        .map(|mut h| {
-            h.resize(pages);
-            h
-        });
+    let pages = if set.mem { work::pages(agent.base_mb) } else { 0 };
+    let _base = (pages > 0).then(|| work::Held::reserve(pages)).and_then(Result::ok).map(|mut h| {
+        h.resize(pages);
+        h
+    });
     // Commands are made before the run: no formatting on the way to a call.
     let commands: Vec<Vec<CString>> = agent
         .turns
         .iter()
-        .map(|t| {
-            t.calls
-                .iter()
-                .map(|c| CString::new(set.command(c)).unwrap_or_default())
-                .collect()
-        })
+        .map(|t| t.calls.iter().map(|c| CString::new(set.command(c)).unwrap_or_default()).collect())
         .collect();
     sys::write_fd(ready, b"+");
     sys::close(ready);
@@ -164,11 +137,7 @@ fn run_calls(
     agent: &shared::AgentSlot,
 ) {
     let mut order: Vec<usize> = (0..turn.calls.len()).collect();
-    order.sort_by(|a, b| {
-        turn.calls[*a]
-            .offset_ms
-            .total_cmp(&turn.calls[*b].offset_ms)
-    });
+    order.sort_by(|a, b| turn.calls[*a].offset_ms.total_cmp(&turn.calls[*b].offset_ms));
     let mut flying: Flying = Vec::with_capacity(order.len());
     for i in order {
         let at = from_ns + (turn.calls[i].offset_ms * 1e6).max(0.0) as u64;
@@ -214,11 +183,7 @@ fn reap_one(block: bool, flying: &mut Flying, mem: &Shared, agent: &shared::Agen
     if let Some(k) = flying.iter().position(|f| f.0 == pid) {
         let slot = mem.call(flying.swap_remove(k).1);
         slot.end_ns.store(now, Relaxed);
-        let state = if sys::status_ok(status) {
-            shared::OK
-        } else {
-            shared::FAILED
-        };
+        let state = if sys::status_ok(status) { shared::OK } else { shared::FAILED };
         slot.state.store(state, Release);
         agent.calls.fetch_add(1, Relaxed);
     }

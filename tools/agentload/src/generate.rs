@@ -32,13 +32,7 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Params {
-        Params {
-            profile: Profile::Mix,
-            agents: 40,
-            turns: 3,
-            seed: 1,
-            overlap_pct: 0.0,
-        }
+        Params { profile: Profile::Mix, agents: 40, turns: 3, seed: 1, overlap_pct: 0.0 }
     }
 }
 
@@ -46,13 +40,8 @@ impl Default for Params {
 const MIX_THINK_MS: f64 = 2000.0;
 
 /// Comms of frameworks, by how often they are drawn.
-const COMMS: [(&str, u32); 5] = [
-    ("claude", 50),
-    ("codex", 20),
-    ("node", 10),
-    ("MainThread", 10),
-    ("opencode", 10),
-];
+const COMMS: [(&str, u32); 5] =
+    [("claude", 50), ("codex", 20), ("node", 10), ("MainThread", 10), ("opencode", 10)];
 
 /// Generates a plan.
 pub fn generate(p: &Params) -> Vec<Agent> {
@@ -81,59 +70,26 @@ fn mix(rng: &mut Rng, agent: String, p: &Params) -> Agent {
                 let offset = round3(rng.uniform(0.0, 50.0));
                 calls.push(mix_call(rng, &mut next, offset));
             }
-            Turn {
-                think_ms,
-                framework_ms,
-                wait_cpu_pct: 0.0,
-                calls,
-            }
+            Turn { think_ms, framework_ms, wait_cpu_pct: 0.0, calls }
         })
         .collect();
-    Agent {
-        agent,
-        comm,
-        start_ms,
-        base_mb: 0.0,
-        turns,
-    }
+    Agent { agent, comm, start_ms, base_mb: 0.0, turns }
 }
 
 fn mix_call(rng: &mut Rng, next: &mut u32, offset_ms: f64) -> Call {
     let class = rng.unit();
     let (total_ms, width, cats) = if class < 0.6 {
-        (
-            rng.uniform(5.0, 50.0),
-            1,
-            &["files", "text", "git", "pysnip"][..],
-        )
+        (rng.uniform(5.0, 50.0), 1, &["files", "text", "git", "pysnip"][..])
     } else if class < 0.9 {
-        (
-            rng.uniform(200.0, 1000.0),
-            1,
-            &["pyrun", "pysnip", "git", "pkg"][..],
-        )
+        (rng.uniform(200.0, 1000.0), 1, &["pyrun", "pysnip", "git", "pkg"][..])
     } else {
-        (
-            rng.uniform(2000.0, 8000.0),
-            1 + rng.below(6) as u32,
-            &["test", "build", "pkg"][..],
-        )
+        (rng.uniform(2000.0, 8000.0), 1 + rng.below(6) as u32, &["test", "build", "pkg"][..])
     };
     let cat = cats[rng.below(cats.len() as u64) as usize].to_string();
     let call = *next;
     *next += 1;
-    let stage = Stage {
-        wait_ms: 0.0,
-        cpu_ms: round3(total_ms / width as f64),
-        width,
-        mem_mb: 0.0,
-    };
-    Call {
-        call,
-        cat,
-        offset_ms,
-        stages: vec![stage],
-    }
+    let stage = Stage { wait_ms: 0.0, cpu_ms: round3(total_ms / width as f64), width, mem_mb: 0.0 };
+    Call { call, cat, offset_ms, stages: vec![stage] }
 }
 
 /// Wall time of a shell call in ms: p50 5.2 s, p99 29 s.
@@ -163,14 +119,8 @@ const CPU_PCT: [(f64, f64); 9] = [
 ];
 
 /// LLM wait in ms: calls take a median of 35 % of the active time.
-const THINK_MS: [(f64, f64); 6] = [
-    (0.0, 900.0),
-    (0.25, 4000.0),
-    (0.5, 8000.0),
-    (0.9, 22000.0),
-    (0.99, 60000.0),
-    (1.0, 120000.0),
-];
+const THINK_MS: [(f64, f64); 6] =
+    [(0.0, 900.0), (0.25, 4000.0), (0.5, 8000.0), (0.9, 22000.0), (0.99, 60000.0), (1.0, 120000.0)];
 
 /// Categories of shell commands, by how often they were seen.
 const CATS: [(&str, u32); 8] = [
@@ -224,13 +174,7 @@ fn published(rng: &mut Rng, agent: String, p: &Params) -> Agent {
             calls,
         });
     }
-    Agent {
-        agent,
-        comm: "claude".into(),
-        start_ms,
-        base_mb,
-        turns,
-    }
+    Agent { agent, comm: "claude".into(), start_ms, base_mb, turns }
 }
 
 fn published_call(rng: &mut Rng, next: &mut u32, offset_ms: f64, wall_ms: f64, cat: &str) -> Call {
@@ -258,12 +202,7 @@ fn published_call(rng: &mut Rng, next: &mut u32, offset_ms: f64, wall_ms: f64, c
     }
     let call = *next;
     *next += 1;
-    Call {
-        call,
-        cat: cat.into(),
-        offset_ms,
-        stages,
-    }
+    Call { call, cat: cat.into(), offset_ms, stages }
 }
 
 #[cfg(test)]

@@ -25,10 +25,7 @@ pub fn import(dirs: &[PathBuf]) -> Result<(Vec<Task>, Vec<String>)> {
         let mut found = Vec::new();
         find(dir, &mut found)?;
         if found.is_empty() {
-            bail!(
-                "{}: no attempt below it; expected <set>/<task>/<attempt>/resources.json",
-                dir.display()
-            );
+            bail!("{}: no attempt below it; expected <set>/<task>/<attempt>/resources.json", dir.display());
         }
         for attempt in found {
             match import_attempt(&attempt)? {
@@ -46,10 +43,7 @@ fn find(dir: &Path, out: &mut Vec<PathBuf>) -> Result<()> {
         return Ok(());
     }
     let list = std::fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()))?;
-    let mut below: Vec<PathBuf> = list
-        .filter_map(|e| Some(e.ok()?.path()))
-        .filter(|p| p.is_dir())
-        .collect();
+    let mut below: Vec<PathBuf> = list.filter_map(|e| Some(e.ok()?.path())).filter(|p| p.is_dir()).collect();
     below.sort();
     below.iter().try_for_each(|d| find(d, out))
 }
@@ -70,18 +64,12 @@ fn import_attempt(dir: &Path) -> Result<Result<Task, String>> {
     let samples = reconstruct(&raw);
     let part = |n: usize| -> String {
         let name = dir.ancestors().nth(n).and_then(Path::file_name);
-        name.map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default()
+        name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
     };
-    let last_call = calls
-        .iter()
-        .filter_map(|c| c.end.or(Some(c.start)))
-        .fold(0.0, f64::max);
+    let last_call = calls.iter().filter_map(|c| c.end.or(Some(c.start))).fold(0.0, f64::max);
     let dur_s = samples.last().map_or(0.0, |s| s.t_s).max(last_call);
-    let used: f64 = samples
-        .windows(2)
-        .map(|w| (w[1].t_s - w[0].t_s) * w[1].cpu_pct.unwrap_or(0.0) / 100.0)
-        .sum();
+    let used: f64 =
+        samples.windows(2).map(|w| (w[1].t_s - w[0].t_s) * w[1].cpu_pct.unwrap_or(0.0) / 100.0).sum();
     Ok(Ok(Task {
         id: task_name(&part(1)),
         set: part(2),
@@ -99,9 +87,7 @@ fn import_attempt(dir: &Path) -> Result<Result<Task, String>> {
 fn task_name(dir: &str) -> String {
     let rest = dir.strip_prefix("task_").unwrap_or(dir);
     match rest.split_once('_') {
-        Some((number, name)) if rest.len() < dir.len() && number.parse::<u32>().is_ok() => {
-            name.into()
-        }
+        Some((number, name)) if rest.len() < dir.len() && number.parse::<u32>().is_ok() => name.into(),
         _ => dir.into(),
     }
 }
@@ -172,9 +158,7 @@ fn container_age(raw: &[Raw]) -> f64 {
         if let (Some(p0), Some(p1)) = (pair[0].cpu, pair[1].cpu) {
             // Small steps drown in the rounding of the percentages.
             if p0 - p1 >= 1.0 {
-                ages.push(
-                    (p1 * (pair[1].epoch - first) - p0 * (pair[0].epoch - first)) / (p0 - p1),
-                );
+                ages.push((p1 * (pair[1].epoch - first) - p0 * (pair[0].epoch - first)) / (p0 - p1));
             }
         }
     }
@@ -225,16 +209,10 @@ fn reconstruct(raw: &[Raw]) -> Vec<Sample> {
 
 /// Median memory outside shell calls, after the first 5 s.
 fn idle_median(samples: &[Sample], calls: &[TraceCall]) -> f64 {
-    let busy = |t: f64| {
-        calls
-            .iter()
-            .any(|c| c.is_process() && c.start <= t && t <= c.end.unwrap_or(c.start) + 1.0)
-    };
-    let mut idle: Vec<f64> = samples
-        .iter()
-        .filter(|s| s.t_s >= 5.0 && !busy(s.t_s))
-        .map(|s| s.mem_mb)
-        .collect();
+    let busy =
+        |t: f64| calls.iter().any(|c| c.is_process() && c.start <= t && t <= c.end.unwrap_or(c.start) + 1.0);
+    let mut idle: Vec<f64> =
+        samples.iter().filter(|s| s.t_s >= 5.0 && !busy(s.t_s)).map(|s| s.mem_mb).collect();
     if idle.is_empty() {
         idle = samples.iter().map(|s| s.mem_mb).collect();
     }
@@ -297,20 +275,14 @@ fn sidechains(path: &Path) -> Result<HashSet<String>> {
         return Ok(ids);
     }
     let (name, text) = jsonl::read_text(path)?;
-    for (i, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, l)| !l.trim().is_empty())
-    {
-        let v: Value = serde_json::from_str(line)
-            .map_err(|e| jsonl::at(&name, i + 1, format!("not JSON: {e}")))?;
+    for (i, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        let v: Value =
+            serde_json::from_str(line).map_err(|e| jsonl::at(&name, i + 1, format!("not JSON: {e}")))?;
         let by_sub_agent = v.get("isSidechain").and_then(Value::as_bool) == Some(true)
             || v.get("parent_tool_use_id").is_some_and(|p| p.is_string());
         let content = v.pointer("/message/content").and_then(Value::as_array);
         if let (true, Some(content)) = (by_sub_agent, content) {
-            let uses = content
-                .iter()
-                .filter(|c| c.get("type").and_then(Value::as_str) == Some("tool_use"));
+            let uses = content.iter().filter(|c| c.get("type").and_then(Value::as_str) == Some("tool_use"));
             ids.extend(uses.filter_map(|u| Some(u.get("id")?.as_str()?.to_string())));
         }
     }

@@ -75,7 +75,6 @@ pub fn write_file<T: Serialize>(path: &Path, items: &[T]) -> Result<()> {
     if path.as_os_str() == "-" {
         return write(std::io::stdout().lock(), items);
     }
-    let file =
-        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     write(file, items).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -39,10 +39,7 @@ pub fn read(path: &Path) -> Result<Vec<Agent>> {
 /// What is wrong with an agent, as `field "x": expected ...`.
 pub fn check(a: &Agent) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    if a.agent.is_empty()
-        || !a.agent.chars().all(plain)
-        || a.agent.starts_with('.')
-        || a.agent.contains("..")
+    if a.agent.is_empty() || !a.agent.chars().all(plain) || a.agent.starts_with('.') || a.agent.contains("..")
     {
         return Err(format!(
             "field \"agent\": expected a name of letters, digits, `.`, `_`, `-`, found {:?}",
@@ -50,10 +47,7 @@ pub fn check(a: &Agent) -> Result<(), String> {
         ));
     }
     if a.comm.is_empty() || a.comm.len() > 15 || a.comm.contains('\0') {
-        return Err(format!(
-            "field \"comm\": expected 1 to 15 bytes, found {:?}",
-            a.comm
-        ));
+        return Err(format!("field \"comm\": expected 1 to 15 bytes, found {:?}", a.comm));
     }
     not_negative("base_mb", a.base_mb)?;
     for t in &a.turns {
@@ -89,9 +83,7 @@ fn not_negative(field: &str, v: f64) -> Result<(), String> {
     if v.is_finite() && v >= 0.0 {
         return Ok(());
     }
-    Err(format!(
-        "field {field:?}: expected a number of at least 0, found {v}"
-    ))
+    Err(format!("field {field:?}: expected a number of at least 0, found {v}"))
 }
 
 #[cfg(test)]
@@ -131,19 +123,9 @@ mod tests {
         let p = dir.join("p.jsonl");
         let good = serde_json::to_string(&one()).unwrap();
         std::fs::write(&p, format!("{good}\n{good}\n")).unwrap();
-        assert!(read(&p)
-            .unwrap_err()
-            .to_string()
-            .contains("p.jsonl:2: field \"agent\""));
+        assert!(read(&p).unwrap_err().to_string().contains("p.jsonl:2: field \"agent\""));
         std::fs::write(&p, format!("{good}\n\n{{\"agent\":3}}\n")).unwrap();
-        assert!(
-            read(&p)
-                .unwrap_err()
-                .to_string()
-                .contains("p.jsonl:3: column"),
-            "{}",
-            read(&p).unwrap_err()
-        );
+        assert!(read(&p).unwrap_err().to_string().contains("p.jsonl:3: column"), "{}", read(&p).unwrap_err());
         std::fs::write(&p, "").unwrap();
         assert!(read(&p).unwrap_err().to_string().contains("empty"));
         std::fs::remove_dir_all(&dir).unwrap();

@@ -61,19 +61,13 @@ pub fn run(opt: &Options) -> Result<Vec<Round>> {
         mem: false,
         comm: None,
     };
-    let plan: Vec<Agent> = (0..opt.saturate.unwrap_or(3 * sys::online_cpus()))
-        .map(saturator)
-        .collect();
+    let plan: Vec<Agent> = (0..opt.saturate.unwrap_or(3 * sys::online_cpus())).map(saturator).collect();
     let mem = Shared::new(&plan).context("no memory for the records")?;
     let mut tree = Tree::new(&opt.cgroup)?;
     let dir = tree.add("react")?;
     let fleet = Fleet::start(&plan, &mut tree, &settings, &mem)?;
     fleet.release(&mem);
-    eprintln!(
-        "{} endless calls run, first round in {} s",
-        plan.len(),
-        SATURATE_NS as f64 / 1e9
-    );
+    eprintln!("{} endless calls run, first round in {} s", plan.len(), SATURATE_NS as f64 / 1e9);
     match sys::wait_signal(&[libc::SIGINT, libc::SIGTERM], SATURATE_NS) {
         Some(s) => bail!("ended by signal {s}"),
         None => rounds(opt, &settings, &dir),
@@ -82,29 +76,14 @@ pub fn run(opt: &Options) -> Result<Vec<Round>> {
 
 /// An agent that makes one call without an end.
 fn saturator(i: u32) -> Agent {
-    let stage = Stage {
-        wait_ms: 0.0,
-        cpu_ms: 1e18,
-        width: 1,
-        mem_mb: 0.0,
-    };
-    let call = Call {
-        call: 0,
-        cat: "build".into(),
-        offset_ms: 0.0,
-        stages: vec![stage],
-    };
+    let stage = Stage { wait_ms: 0.0, cpu_ms: 1e18, width: 1, mem_mb: 0.0 };
+    let call = Call { call: 0, cat: "build".into(), offset_ms: 0.0, stages: vec![stage] };
     Agent {
         agent: format!("sat{i:03}"),
         comm: "claude".into(),
         start_ms: 0,
         base_mb: 0.0,
-        turns: vec![Turn {
-            think_ms: 1.0,
-            framework_ms: 1.0,
-            wait_cpu_pct: 0.0,
-            calls: vec![call],
-        }],
+        turns: vec![Turn { think_ms: 1.0, framework_ms: 1.0, wait_cpu_pct: 0.0, calls: vec![call] }],
     }
 }
 
@@ -123,10 +102,7 @@ fn rounds(opt: &Options, set: &Settings, dir: &Path) -> Result<Vec<Round>> {
         while let Some(end) = text.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = text.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line).into_owned();
-            all.push(
-                round(all.len() as u32, &line)
-                    .with_context(|| format!("a burner reported {line:?}"))?,
-            );
+            all.push(round(all.len() as u32, &line).with_context(|| format!("a burner reported {line:?}"))?);
         }
         let n = sys::read_fd(from, &mut buf);
         if n == 0 {
@@ -147,15 +123,8 @@ fn rounds(opt: &Options, set: &Settings, dir: &Path) -> Result<Vec<Round>> {
 fn round(round: u32, line: &str) -> Option<Round> {
     let mut times = line.split_whitespace().map(|w| w.parse::<u64>().ok());
     let t0 = times.next()??;
-    let each_ns: Vec<u64> = times
-        .map(|t| Some(t?.saturating_sub(t0)))
-        .collect::<Option<_>>()?;
-    Some(Round {
-        round,
-        width: each_ns.len() as u32,
-        all_running_ns: *each_ns.iter().max()?,
-        each_ns,
-    })
+    let each_ns: Vec<u64> = times.map(|t| Some(t?.saturating_sub(t0))).collect::<Option<_>>()?;
+    Some(Round { round, width: each_ns.len() as u32, all_running_ns: *each_ns.iter().max()?, each_ns })
 }
 
 fn framework(opt: &Options, set: &Settings, dir: &Path, to: i32) -> ! {
@@ -175,9 +144,7 @@ fn framework(opt: &Options, set: &Settings, dir: &Path, to: i32) -> ! {
     let command = CString::new(command).unwrap_or_default();
     for _ in 0..opt.rounds {
         sys::sleep_for(PAUSE_NS);
-        if sys::spawn_shell(&command).is_err()
-            || !sys::reap(true).is_some_and(|(_, s)| sys::status_ok(s))
-        {
+        if sys::spawn_shell(&command).is_err() || !sys::reap(true).is_some_and(|(_, s)| sys::status_ok(s)) {
             sys::exit_now(1);
         }
     }
@@ -252,13 +219,16 @@ fn futex(word: &AtomicU32, op: libc::c_int, value: u32) {
 
 /// The summary line: p50, p95 and max over all rounds, nearest-rank.
 pub fn summary(rounds: &[Round]) -> String {
-    let ms: Vec<f64> = rounds
-        .iter()
-        .map(|r| r.all_running_ns as f64 / 1e6)
-        .collect();
+    let ms: Vec<f64> = rounds.iter().map(|r| r.all_running_ns as f64 / 1e6).collect();
     let p = |p| percentile(&ms, p).unwrap_or(0.0);
     let width = rounds.first().map_or(0, |r| r.width);
-    format!("react: width {width}, {} rounds, all running after p50 {:.3} ms, p95 {:.3} ms, max {:.3} ms", ms.len(), p(50.0), p(95.0), p(100.0))
+    format!(
+        "react: width {width}, {} rounds, all running after p50 {:.3} ms, p95 {:.3} ms, max {:.3} ms",
+        ms.len(),
+        p(50.0),
+        p(95.0),
+        p(100.0)
+    )
 }
 
 #[cfg(test)]
@@ -268,15 +238,7 @@ mod tests {
     #[test]
     fn reports_become_rounds() {
         let r = round(4, "1000 1500 3000 1200\n").unwrap();
-        assert_eq!(
-            r,
-            Round {
-                round: 4,
-                width: 3,
-                all_running_ns: 2000,
-                each_ns: vec![500, 2000, 200]
-            }
-        );
+        assert_eq!(r, Round { round: 4, width: 3, all_running_ns: 2000, each_ns: vec![500, 2000, 200] });
         assert_eq!(round(0, "1000\n"), None);
         assert_eq!(round(0, "x y\n"), None);
         let text = serde_json::to_string(&r).unwrap();

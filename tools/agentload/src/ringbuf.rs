@@ -23,12 +23,7 @@ pub struct Layout {
 
 /// Reads the layout from an event's `format` file.
 pub fn layout(format: &str, first: &str, second: &str) -> Option<Layout> {
-    let id = format
-        .lines()
-        .find_map(|l| l.strip_prefix("ID: "))?
-        .trim()
-        .parse()
-        .ok()?;
+    let id = format.lines().find_map(|l| l.strip_prefix("ID: "))?.trim().parse().ok()?;
     let offset = |field: &str| -> Option<usize> {
         let line = format.lines().find(|l| {
             l.trim_start()
@@ -36,19 +31,9 @@ pub fn layout(format: &str, first: &str, second: &str) -> Option<Layout> {
                 .and_then(|r| r.split(';').next())
                 .is_some_and(|d| d.split_whitespace().last() == Some(field))
         })?;
-        line.split("offset:")
-            .nth(1)?
-            .split(';')
-            .next()?
-            .trim()
-            .parse()
-            .ok()
+        line.split("offset:").nth(1)?.split(';').next()?.trim().parse().ok()
     };
-    Some(Layout {
-        id,
-        first: offset(first)?,
-        second: offset(second)?,
-    })
+    Some(Layout { id, first: offset(first)?, second: offset(second)? })
 }
 
 /// Calls `f(time_ns, event)` for each known event of a sub-buffer, in order.
@@ -89,22 +74,15 @@ pub fn parse(page: &[u8], switch: Layout, fork: Layout, mut f: impl FnMut(u64, E
             _ => {
                 time += delta;
                 let (data, len) = match kind {
-                    0 => (
-                        body + 4,
-                        (u32_at(page, body).unwrap_or(0) as usize).saturating_sub(4),
-                    ),
+                    0 => (body + 4, (u32_at(page, body).unwrap_or(0) as usize).saturating_sub(4)),
                     words => (body, 4 * words as usize),
                 };
                 if data + len > end {
                     return;
                 }
                 let event = &page[data..data + len];
-                let pids = |l: Layout| {
-                    Some((
-                        u32_at(event, l.first)? as i32,
-                        u32_at(event, l.second)? as i32,
-                    ))
-                };
+                let pids =
+                    |l: Layout| Some((u32_at(event, l.first)? as i32, u32_at(event, l.second)? as i32));
                 match u16_at(event, 0) {
                     Some(id) if id == switch.id => {
                         if let Some((prev, next)) = pids(switch) {
@@ -145,29 +123,14 @@ mod tests {
     #[test]
     fn the_format_file_is_understood() {
         let l = layout(FORMAT, "prev_pid", "next_pid").unwrap();
-        assert_eq!(
-            l,
-            Layout {
-                id: 314,
-                first: 24,
-                second: 56
-            }
-        );
+        assert_eq!(l, Layout { id: 314, first: 24, second: 56 });
         assert_eq!(layout(FORMAT, "prev_pid", "nothing"), None);
     }
 
     #[test]
     fn a_page_is_walked() {
-        let switch = Layout {
-            id: 1,
-            first: 4,
-            second: 8,
-        };
-        let fork = Layout {
-            id: 2,
-            first: 4,
-            second: 8,
-        };
+        let switch = Layout { id: 1, first: 4, second: 8 };
+        let fork = Layout { id: 2, first: 4, second: 8 };
         let mut body: Vec<u32> = Vec::new();
         // A switch 100 ns in, a long delta of 2 * 2^27 + 5, a fork in the long form, one of
         // another type, padding to the end.
@@ -184,16 +147,7 @@ mod tests {
         let late = 1100 + 5 + (2 << 27) + 1;
         assert_eq!(
             seen,
-            [
-                (1100, Event::Switch { prev: 10, next: 11 }),
-                (
-                    late,
-                    Event::Fork {
-                        parent: 11,
-                        child: 12
-                    }
-                )
-            ]
+            [(1100, Event::Switch { prev: 10, next: 11 }), (late, Event::Fork { parent: 11, child: 12 })]
         );
         // Cut anywhere, it does not panic.
         for n in 0..page.len() {

@@ -51,11 +51,7 @@ pub fn run(plan: &[Agent], opt: &Options) -> Result<Vec<Record>> {
     };
     let head = RunRecord {
         agents: plan.len() as u32,
-        calls: plan
-            .iter()
-            .flat_map(|a| &a.turns)
-            .map(|t| t.calls.len() as u32)
-            .sum(),
+        calls: plan.iter().flat_map(|a| &a.turns).map(|t| t.calls.len() as u32).sum(),
         cpus: sys::online_cpus(),
         work_per_ms,
         serial: opt.serial,
@@ -78,38 +74,21 @@ pub fn run(plan: &[Agent], opt: &Options) -> Result<Vec<Record>> {
 
 /// The path the shell starts the burner by.
 pub fn own_path() -> Result<String> {
-    let p = std::env::current_exe()
-        .context("cannot tell this program's own path (is /proc mounted?)")?;
-    p.into_os_string()
-        .into_string()
-        .ok()
-        .context("this program's path is not UTF-8")
+    let p = std::env::current_exe().context("cannot tell this program's own path (is /proc mounted?)")?;
+    p.into_os_string().into_string().ok().context("this program's path is not UTF-8")
 }
 
 /// Starts the frameworks of a plan and waits for their end.
-fn execute(
-    plan: &[Agent],
-    opt: &Options,
-    set: &Settings,
-    records: &mut Vec<Record>,
-) -> Result<Shared> {
+fn execute(plan: &[Agent], opt: &Options, set: &Settings, records: &mut Vec<Record>) -> Result<Shared> {
     let mem = Shared::new(plan).context("no memory for the records")?;
     let mut tree = Tree::new(&opt.cgroup)?;
     let fleet = Fleet::start(plan, &mut tree, set, &mem)?;
-    let mut tracer = if opt.timeline {
-        Some(Tracer::start()?)
-    } else {
-        None
-    };
+    let mut tracer = if opt.timeline { Some(Tracer::start()?) } else { None };
     fleet.release(&mem);
     let result = wait_all(plan.len(), &mem);
     if let (Some(t), Ok(())) = (&mut tracer, &result) {
         let start = mem.start().load(Relaxed);
-        records.extend(
-            t.finish(start, &fleet.pids)?
-                .into_iter()
-                .map(Record::Timeline),
-        );
+        records.extend(t.finish(start, &fleet.pids)?.into_iter().map(Record::Timeline));
     }
     drop(tree);
     result.map(|()| mem)
@@ -130,9 +109,7 @@ impl Fleet {
         let mut pids = Vec::with_capacity(plan.len());
         for (i, agent) in plan.iter().enumerate() {
             let dir = tree.add(&agent.agent)?;
-            match sys::fork()
-                .with_context(|| format!("cannot fork the framework of {}", agent.agent))?
-            {
+            match sys::fork().with_context(|| format!("cannot fork the framework of {}", agent.agent))? {
                 0 => {
                     sys::close(ready_r);
                     sys::close(gate_w);
@@ -171,10 +148,7 @@ fn wait_all(agents: usize, mem: &Shared) -> Result<()> {
         let now = sys::now_ns();
         if now >= next {
             let (done, calls) = mem.progress();
-            eprintln!(
-                "{done}/{agents} agents done, {calls}/{} calls",
-                mem.calls_total()
-            );
+            eprintln!("{done}/{agents} agents done, {calls}/{} calls", mem.calls_total());
             next = now + 2_000_000_000;
         }
         match sys::wait_signal(&SIGNALS, next - now.min(next)) {
@@ -240,12 +214,7 @@ fn since(slot: &std::sync::atomic::AtomicU64, start: u64) -> u64 {
 }
 
 /// The record of a call that was started; a call whose framework died under it has failed.
-fn call_record(
-    a: &Agent,
-    c: &crate::plan::Call,
-    slot: &shared::CallSlot,
-    start: u64,
-) -> Option<CallRecord> {
+fn call_record(a: &Agent, c: &crate::plan::Call, slot: &shared::CallSlot, start: u64) -> Option<CallRecord> {
     let state = slot.state.load(Acquire);
     if slot.start_ns.load(Relaxed) == 0 {
         return None;
@@ -292,13 +261,7 @@ fn serial_plan(plan: &[Agent], cpus: u32) -> (Vec<Agent>, Vec<usize>) {
         calls.push(Call { call: i as u32, offset_ms: 0.0, ..call.clone() });
     }
     let index = all().map(|c| at[&key(c)]).collect();
-    let agent = Agent {
-        agent: "serial".into(),
-        comm: "claude".into(),
-        start_ms: 0,
-        base_mb: 0.0,
-        turns,
-    };
+    let agent = Agent { agent: "serial".into(), comm: "claude".into(), start_ms: 0, base_mb: 0.0, turns };
     (vec![agent], index)
 }
 
@@ -342,12 +305,7 @@ mod tests {
             call: n,
             cat: "test".into(),
             offset_ms: 3.0,
-            stages: vec![Stage {
-                wait_ms: 0.0,
-                cpu_ms,
-                width: 1,
-                mem_mb: 0.0,
-            }],
+            stages: vec![Stage { wait_ms: 0.0, cpu_ms, width: 1, mem_mb: 0.0 }],
         }
     }
 
@@ -374,12 +332,7 @@ mod tests {
 
     #[test]
     fn serial_runs_equal_calls_once() {
-        let turn = |calls| Turn {
-            think_ms: 5.0,
-            framework_ms: 1.0,
-            wait_cpu_pct: 0.0,
-            calls,
-        };
+        let turn = |calls| Turn { think_ms: 5.0, framework_ms: 1.0, wait_cpu_pct: 0.0, calls };
         let agent = |name: &str, turns| Agent {
             agent: name.into(),
             comm: "node".into(),
@@ -389,17 +342,11 @@ mod tests {
         };
         let plan = [
             agent("a", vec![turn(vec![call(0, 5.0), call(1, 6.0)])]),
-            agent(
-                "b",
-                vec![turn(vec![call(0, 6.0)]), turn(vec![call(1, 7.0)])],
-            ),
+            agent("b", vec![turn(vec![call(0, 6.0)]), turn(vec![call(1, 7.0)])]),
         ];
         let (alone, index) = serial_plan(&plan, 2);
         assert_eq!(index, [0, 1, 1, 2]);
         assert_eq!(alone[0].turns.len(), 3);
-        assert!(alone[0]
-            .turns
-            .iter()
-            .all(|t| t.think_ms == 0.0 && t.calls[0].offset_ms == 0.0));
+        assert!(alone[0].turns.iter().all(|t| t.think_ms == 0.0 && t.calls[0].offset_ms == 0.0));
     }
 }

@@ -61,11 +61,7 @@ pub struct Shared {
 impl Shared {
     /// Room for every agent, turn and call of the plan. Fails when memory is short.
     pub fn new(plan: &[Agent]) -> io::Result<Shared> {
-        let mut next = Base {
-            agent: 0,
-            turn: 0,
-            call: 0,
-        };
+        let mut next = Base { agent: 0, turn: 0, call: 0 };
         let mut bases = Vec::with_capacity(plan.len());
         for a in plan {
             bases.push(next);
@@ -127,10 +123,7 @@ impl Shared {
     pub fn progress(&self) -> (u32, u32) {
         (0..self.totals.agent).fold((0, 0), |(a, c), i| {
             let s = self.agent(i);
-            (
-                a + (s.end_ns.load(Relaxed) != 0) as u32,
-                c + s.calls.load(Relaxed),
-            )
+            (a + (s.end_ns.load(Relaxed) != 0) as u32, c + s.calls.load(Relaxed))
         })
     }
 

@@ -61,18 +61,13 @@ impl Summary {
                 .collect()
         });
         let class = |size: Option<Size>| {
-            let of: Vec<&&CallRecord> = calls
-                .iter()
-                .filter(|c| c.ok && size.is_none_or(|s| s == c.size))
-                .collect();
+            let of: Vec<&&CallRecord> =
+                calls.iter().filter(|c| c.ok && size.is_none_or(|s| s == c.size)).collect();
             let ms: Vec<f64> = of.iter().map(|c| response_ms(c)).collect();
             let slow: Option<Vec<f64>> = alone.as_ref().map(|alone| {
                 of.iter()
                     .filter_map(|c| {
-                        Some(
-                            response_ms(c) * 1e6
-                                / (*alone.get(&(c.agent.as_str(), c.call))?).max(1) as f64,
-                        )
+                        Some(response_ms(c) * 1e6 / (*alone.get(&(c.agent.as_str(), c.call))?).max(1) as f64)
                     })
                     .collect()
             });
@@ -91,22 +86,14 @@ impl Summary {
                 _ => None,
             })
             .collect();
-        let sizes = [
-            None,
-            Some(Size::Small),
-            Some(Size::Medium),
-            Some(Size::Large),
-        ];
+        let sizes = [None, Some(Size::Small), Some(Size::Medium), Some(Size::Large)];
         Summary {
             classes: sizes.into_iter().filter_map(class).collect(),
             framework_mean_ms: mean(&latencies),
             framework_p95_ms: percentile(&latencies, 95.0),
             makespan_s: calls.iter().map(|c| c.end_ns).max().unwrap_or(0) as f64 / 1e9,
             failed: calls.iter().filter(|c| !c.ok).count(),
-            lost_agents: records
-                .iter()
-                .filter(|r| matches!(r, Record::Agent(a) if a.end_ns == 0))
-                .count(),
+            lost_agents: records.iter().filter(|r| matches!(r, Record::Agent(a) if a.end_ns == 0)).count(),
             work_per_ms: records.iter().find_map(|r| match r {
                 Record::Run(r) => Some(r.work_per_ms),
                 _ => None,
@@ -133,11 +120,7 @@ fn response_ms(c: &CallRecord) -> f64 {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "{:<8}{:>7}{:>12}{:>12}{:>10}",
-            "calls", "count", "mean ms", "p95 ms", "slowdown"
-        )?;
+        writeln!(f, "{:<8}{:>7}{:>12}{:>12}{:>10}", "calls", "count", "mean ms", "p95 ms", "slowdown")?;
         for c in &self.classes {
             let name = match c.size {
                 None => "all",
@@ -146,20 +129,12 @@ impl fmt::Display for Summary {
                 Some(Size::Large) => "large",
             };
             let slow = c.mean_slowdown.map_or("-".into(), |s| format!("{s:.2}"));
-            writeln!(
-                f,
-                "{name:<8}{:>7}{:>12.1}{:>12.1}{slow:>10}",
-                c.calls, c.mean_ms, c.p95_ms
-            )?;
+            writeln!(f, "{name:<8}{:>7}{:>12.1}{:>12.1}{slow:>10}", c.calls, c.mean_ms, c.p95_ms)?;
         }
         if let (Some(m), Some(p)) = (self.framework_mean_ms, self.framework_p95_ms) {
             writeln!(f, "framework latency: mean {m:.1} ms, p95 {p:.1} ms")?;
         }
-        write!(
-            f,
-            "makespan {:.2} s, failed calls {}",
-            self.makespan_s, self.failed
-        )?;
+        write!(f, "makespan {:.2} s, failed calls {}", self.makespan_s, self.failed)?;
         if self.lost_agents > 0 {
             write!(f, ", agents lost {}", self.lost_agents)?;
         }

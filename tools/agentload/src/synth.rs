@@ -25,11 +25,7 @@ fn to_task(a: &Agent) -> Task {
     for turn in &a.turns {
         at = one_turn(turn, at, &mut segments, &mut calls);
     }
-    let base_mb = if a.base_mb > 0.0 {
-        round(a.base_mb, 10.0)
-    } else {
-        DEFAULT_BASE_MB
-    };
+    let base_mb = if a.base_mb > 0.0 { round(a.base_mb, 10.0) } else { DEFAULT_BASE_MB };
     let samples = sample(&segments, at, base_mb);
     Task {
         id: a.agent.clone(),
@@ -38,10 +34,7 @@ fn to_task(a: &Agent) -> Task {
         dur_s: round(at, 1000.0),
         base_mb,
         peak_mb: samples.iter().map(|s| s.mem_mb).fold(base_mb, f64::max),
-        cpu_total_s: round(
-            segments.iter().map(|s| (s.1 - s.0) * s.2 / 100.0).sum(),
-            100.0,
-        ),
+        cpu_total_s: round(segments.iter().map(|s| (s.1 - s.0) * s.2 / 100.0).sum(), 100.0),
         calls,
         samples,
     }
@@ -59,11 +52,7 @@ fn one_turn(turn: &Turn, at: f64, segments: &mut Vec<Segment>, calls: &mut Vec<T
         let mut t = start;
         for s in &call.stages {
             let end = t + (s.wait_ms + s.cpu_ms) / 1e3;
-            let pct = if end > t {
-                s.cpu_ms * s.width as f64 / 10.0 / (end - t)
-            } else {
-                0.0
-            };
+            let pct = if end > t { s.cpu_ms * s.width as f64 / 10.0 / (end - t) } else { 0.0 };
             segments.push((t, end, pct, s.mem_mb));
             t = end;
         }
@@ -119,12 +108,8 @@ mod tests {
 
     #[test]
     fn a_plan_survives_the_recording() {
-        let plan = generate(&Params {
-            profile: Profile::Published,
-            agents: 12,
-            turns: 8,
-            ..Params::default()
-        });
+        let plan =
+            generate(&Params { profile: Profile::Published, agents: 12, turns: 8, ..Params::default() });
         let tasks = to_tasks(&plan);
         let p = convert::Params {
             agents: None,
@@ -137,12 +122,7 @@ mod tests {
             mem: true,
         };
         let back = convert::convert(&tasks, &p);
-        let calls = |plan: &[Agent]| {
-            plan.iter()
-                .flat_map(|a| &a.turns)
-                .map(|t| t.calls.len())
-                .sum::<usize>()
-        };
+        let calls = |plan: &[Agent]| plan.iter().flat_map(|a| &a.turns).map(|t| t.calls.len()).sum::<usize>();
         assert_eq!(calls(&back), calls(&plan));
         let cpu = |plan: &[Agent]| -> f64 {
             plan.iter()
@@ -160,17 +140,10 @@ mod tests {
 
     #[test]
     fn the_shipped_sample_is_what_generate_makes() {
-        let plan = generate(&Params {
-            profile: Profile::Published,
-            agents: 12,
-            turns: 12,
-            ..Params::default()
-        });
+        let plan =
+            generate(&Params { profile: Profile::Published, agents: 12, turns: 12, ..Params::default() });
         let mut text = Vec::new();
         crate::jsonl::write(&mut text, &to_tasks(&plan)).unwrap();
-        assert!(
-            text == include_bytes!("../data/sample-traces.jsonl"),
-            "regenerate data/sample-traces.jsonl"
-        );
+        assert!(text == include_bytes!("../data/sample-traces.jsonl"), "regenerate data/sample-traces.jsonl");
     }
 }

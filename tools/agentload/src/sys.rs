@@ -22,10 +22,7 @@ fn clock_ns(clock: libc::clockid_t) -> u64 {
 }
 
 fn timespec(ns: u64) -> libc::timespec {
-    libc::timespec {
-        tv_sec: (ns / 1_000_000_000) as libc::time_t,
-        tv_nsec: (ns % 1_000_000_000) as _,
-    }
+    libc::timespec { tv_sec: (ns / 1_000_000_000) as libc::time_t, tv_nsec: (ns % 1_000_000_000) as _ }
 }
 
 /// Sleeps until CLOCK_MONOTONIC reads `at_ns`; returns at once if it does already.
@@ -33,12 +30,7 @@ pub fn sleep_until(at_ns: u64) {
     let t = timespec(at_ns);
     // SAFETY: t is valid; an absolute sleep is simply repeated after a signal.
     while unsafe {
-        libc::clock_nanosleep(
-            libc::CLOCK_MONOTONIC,
-            libc::TIMER_ABSTIME,
-            &t,
-            std::ptr::null_mut(),
-        )
+        libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &t, std::ptr::null_mut())
     } == libc::EINTR
     {}
 }
@@ -64,11 +56,7 @@ pub fn set_comm(comm: &str) {
 
 /// Anonymous memory; `shared` memory stays common with children forked later.
 pub fn map_anonymous(bytes: usize, shared: bool) -> io::Result<*mut u8> {
-    let how = if shared {
-        libc::MAP_SHARED
-    } else {
-        libc::MAP_PRIVATE
-    };
+    let how = if shared { libc::MAP_SHARED } else { libc::MAP_PRIVATE };
     // SAFETY: a new anonymous mapping at an address the kernel chooses.
     let p = unsafe {
         libc::mmap(
@@ -89,11 +77,7 @@ pub fn map_anonymous(bytes: usize, shared: bool) -> io::Result<*mut u8> {
 /// The calling process's signal mask with these signals blocked (or unblocked).
 pub fn mask_signals(signals: &[libc::c_int], block: bool) {
     let set = signal_set(signals);
-    let how = if block {
-        libc::SIG_BLOCK
-    } else {
-        libc::SIG_UNBLOCK
-    };
+    let how = if block { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
     // SAFETY: set is initialised.
     unsafe { libc::sigprocmask(how, &set, std::ptr::null_mut()) };
 }
@@ -162,14 +146,7 @@ pub fn spawn_shell(command: &CStr) -> io::Result<i32> {
         let flags = libc::POSIX_SPAWN_SETSID as i32 | libc::POSIX_SPAWN_SETSIGMASK;
         libc::posix_spawnattr_setflags(&mut attr, flags as libc::c_short);
         libc::posix_spawnattr_setsigmask(&mut attr, &signal_set(&[]));
-        let e = libc::posix_spawn(
-            &mut pid,
-            shell.as_ptr(),
-            std::ptr::null(),
-            &attr,
-            argv.as_ptr(),
-            environ,
-        );
+        let e = libc::posix_spawn(&mut pid, shell.as_ptr(), std::ptr::null(), &attr, argv.as_ptr(), environ);
         libc::posix_spawnattr_destroy(&mut attr);
         e
     };

@@ -33,21 +33,12 @@ impl Tracer {
         let root = tracefs()?;
         let dir = root.join("instances/agentload");
         let _ = fs::remove_dir(&dir);
-        fs::create_dir(&dir)
-            .with_context(|| format!("cannot make the trace instance {}", dir.display()))?;
+        fs::create_dir(&dir).with_context(|| format!("cannot make the trace instance {}", dir.display()))?;
         // From here on Drop cleans up.
         let mut t = Tracer {
             dir,
-            switch: Layout {
-                id: 0,
-                first: 0,
-                second: 0,
-            },
-            fork: Layout {
-                id: 0,
-                first: 0,
-                second: 0,
-            },
+            switch: Layout { id: 0, first: 0, second: 0 },
+            fork: Layout { id: 0, first: 0, second: 0 },
         };
         t.switch = t.event("sched_switch", "prev_pid", "next_pid")?;
         t.fork = t.event("sched_process_fork", "parent_pid", "child_pid")?;
@@ -62,16 +53,14 @@ impl Tracer {
 
     fn event(&self, name: &str, first: &str, second: &str) -> Result<Layout> {
         let path = self.dir.join("events/sched").join(name).join("format");
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         ringbuf::layout(&text, first, second)
             .with_context(|| format!("{}: no fields {first}, {second}", path.display()))
     }
 
     fn write(&self, file: &str, value: &str) -> Result<()> {
         let path = self.dir.join(file);
-        fs::write(&path, value)
-            .with_context(|| format!("cannot write {value:?} to {}", path.display()))
+        fs::write(&path, value).with_context(|| format!("cannot write {value:?} to {}", path.display()))
     }
 
     /// Stops and reduces. `start_ns` is the run's start (CLOCK_MONOTONIC), `frameworks` the
@@ -96,11 +85,7 @@ impl Tracer {
         Ok(switches
             .into_iter()
             .filter(|(_, s)| !s.is_empty())
-            .map(|(cpu, s)| TimelineRecord {
-                cpu,
-                bin_ns: BIN_NS,
-                runs: bins(&s, &who, start_ns, end_ns),
-            })
+            .map(|(cpu, s)| TimelineRecord { cpu, bin_ns: BIN_NS, runs: bins(&s, &who, start_ns, end_ns) })
             .collect())
     }
 
@@ -122,15 +107,9 @@ impl Tracer {
             ringbuf::parse(&page[..n], self.switch, self.fork, &mut f);
         }
         let stats = fs::read_to_string(dir.join("stats")).unwrap_or_default();
-        let lost = stats
-            .lines()
-            .find_map(|l| l.strip_prefix("overrun: "))
-            .unwrap_or("0");
+        let lost = stats.lines().find_map(|l| l.strip_prefix("overrun: ")).unwrap_or("0");
         if lost.trim() != "0" {
-            eprintln!(
-                "agentload: timeline: {lost} events lost at the beginning of {}",
-                dir.display()
-            );
+            eprintln!("agentload: timeline: {lost} events lost at the beginning of {}", dir.display());
         }
         Ok(())
     }
@@ -154,15 +133,7 @@ fn tracefs() -> Result<PathBuf> {
     }
     let at = c"/sys/kernel/tracing";
     // SAFETY: constant strings.
-    unsafe {
-        libc::mount(
-            c"tracefs".as_ptr(),
-            at.as_ptr(),
-            c"tracefs".as_ptr(),
-            0,
-            std::ptr::null(),
-        )
-    };
+    unsafe { libc::mount(c"tracefs".as_ptr(), at.as_ptr(), c"tracefs".as_ptr(), 0, std::ptr::null()) };
     if here("/sys/kernel/tracing") {
         return Ok("/sys/kernel/tracing".into());
     }
@@ -173,18 +144,13 @@ fn tracefs() -> Result<PathBuf> {
 fn buffer_kb() -> u64 {
     // SAFETY: no pointers.
     let total_kb = unsafe { libc::sysconf(libc::_SC_PHYS_PAGES) } as u64 * 4;
-    BUFFER_KB
-        .min(total_kb / 8 / sys::online_cpus() as u64)
-        .max(64)
+    BUFFER_KB.min(total_kb / 8 / sys::online_cpus() as u64).max(64)
 }
 
 /// pid -> (agent index, phase) of all frameworks and their descendants.
 fn owners(frameworks: &[i32], forks: &mut [(u64, i32, i32)]) -> HashMap<i32, (i64, i64)> {
-    let mut who: HashMap<i32, (i64, i64)> = frameworks
-        .iter()
-        .enumerate()
-        .map(|(i, pid)| (*pid, (i as i64, FRAMEWORK)))
-        .collect();
+    let mut who: HashMap<i32, (i64, i64)> =
+        frameworks.iter().enumerate().map(|(i, pid)| (*pid, (i as i64, FRAMEWORK))).collect();
     forks.sort_unstable();
     for (_, parent, child) in forks.iter() {
         match who.get(parent) {
@@ -216,11 +182,7 @@ fn bins(
     let mut shares: Vec<((i64, i64), u64)> = Vec::new();
     let mut bin = 0;
     let mut close = |bin: u64, shares: &mut Vec<((i64, i64), u64)>| {
-        let Some((most, _)) = shares
-            .iter()
-            .max_by_key(|(o, t)| (*t, std::cmp::Reverse(*o)))
-            .copied()
-        else {
+        let Some((most, _)) = shares.iter().max_by_key(|(o, t)| (*t, std::cmp::Reverse(*o))).copied() else {
             return;
         };
         shares.clear();
@@ -265,13 +227,7 @@ mod tests {
 
     #[test]
     fn descendants_belong_to_their_agent() {
-        let mut forks = [
-            (3, 201, 202),
-            (1, 100, 200),
-            (2, 200, 201),
-            (4, 50, 202),
-            (5, 7, 8),
-        ];
+        let mut forks = [(3, 201, 202), (1, 100, 200), (2, 200, 201), (4, 50, 202), (5, 7, 8)];
         let who = owners(&[100, 101], &mut forks);
         assert_eq!(who[&100], (0, FRAMEWORK));
         assert_eq!(who[&101], (1, FRAMEWORK));
@@ -286,18 +242,10 @@ mod tests {
         let ms = 1_000_000;
         let start = 1000 * ms;
         // idle to 12 ms, tool to 38, a stranger to 45, framework to 46, idle to 60.
-        let s = [(12, 0, 11), (38, 11, 99), (45, 99, 10), (46, 10, 0)]
-            .map(|(t, p, n)| (start + t * ms, p, n));
+        let s =
+            [(12, 0, 11), (38, 11, 99), (45, 99, 10), (46, 10, 0)].map(|(t, p, n)| (start + t * ms, p, n));
         let runs = bins(&s, &who, start, start + 60 * ms);
-        assert_eq!(
-            runs,
-            [
-                [0, 1, -1, IDLE],
-                [1, 3, 0, TOOL],
-                [4, 1, -1, OTHER],
-                [5, 1, -1, IDLE]
-            ]
-        );
+        assert_eq!(runs, [[0, 1, -1, IDLE], [1, 3, 0, TOOL], [4, 1, -1, OTHER], [5, 1, -1, IDLE]]);
         assert_eq!(bins(&[], &who, start, start + ms), Vec::<[i64; 4]>::new());
     }
 

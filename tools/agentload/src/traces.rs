@@ -94,15 +94,9 @@ pub fn parse_task(line: &str) -> Result<Task, String> {
     for (i, c) in f.array("calls")?.iter().enumerate() {
         let at = format!("calls[{i}]");
         let Value::Object(c) = c else {
-            return Err(format!(
-                "field {at:?}: expected an object, found {}",
-                kind(c)
-            ));
+            return Err(format!("field {at:?}: expected an object, found {}", kind(c)));
         };
-        calls.push(parse_call(&Fields {
-            of: c,
-            at: &format!("{at}."),
-        })?);
+        calls.push(parse_call(&Fields { of: c, at: &format!("{at}.") })?);
     }
     let mut samples: Vec<Sample> = Vec::new();
     for (i, s) in f.array("samples")?.iter().enumerate() {
@@ -137,10 +131,7 @@ fn parse_call(f: &Fields) -> Result<TraceCall, String> {
         _ => Some(f.number("end")?),
     };
     if end.is_some_and(|e| e < start) {
-        return Err(format!(
-            "field \"{}end\": expected null or a time not before the start ({start})",
-            f.at
-        ));
+        return Err(format!("field \"{}end\": expected null or a time not before the start ({start})", f.at));
     }
     let cat = match f.of.get("cat") {
         None | Some(Value::Null) => None,
@@ -155,14 +146,7 @@ fn parse_call(f: &Fields) -> Result<TraceCall, String> {
         None | Some(Value::Null) => String::new(),
         _ => f.text("cmd")?,
     };
-    Ok(TraceCall {
-        start,
-        end,
-        tool: f.text("tool")?,
-        cat,
-        cmd,
-        sidechain,
-    })
+    Ok(TraceCall { start, end, tool: f.text("tool")?, cat, cmd, sidechain })
 }
 
 /// A sample, or what was found instead.
@@ -178,16 +162,8 @@ fn parse_sample(v: &Value) -> Result<Sample, String> {
         Some(n) => Err(format!("{n} for {what}")),
         None => Err(format!("{} for {what}", kind(v))),
     };
-    let cpu_pct = if cpu.is_null() {
-        None
-    } else {
-        Some(number(cpu, "cpu_pct")?)
-    };
-    Ok(Sample {
-        t_s: number(t, "t_s")?,
-        cpu_pct,
-        mem_mb: number(mem, "mem_mb")?,
-    })
+    let cpu_pct = if cpu.is_null() { None } else { Some(number(cpu, "cpu_pct")?) };
+    Ok(Sample { t_s: number(t, "t_s")?, cpu_pct, mem_mb: number(mem, "mem_mb")? })
 }
 
 /// The fields of an object, with errors that name them.
@@ -198,37 +174,27 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     fn get(&self, name: &str, expected: &str) -> Result<&Value, String> {
-        self.of.get(name).ok_or_else(|| {
-            format!(
-                "field \"{}{name}\": expected {expected}, found nothing",
-                self.at
-            )
-        })
+        self.of
+            .get(name)
+            .ok_or_else(|| format!("field \"{}{name}\": expected {expected}, found nothing", self.at))
     }
 
     fn wrong(&self, name: &str, expected: &str, v: &Value) -> String {
-        format!(
-            "field \"{}{name}\": expected {expected}, found {}",
-            self.at,
-            kind(v)
-        )
+        format!("field \"{}{name}\": expected {expected}, found {}", self.at, kind(v))
     }
 
     fn text(&self, name: &str) -> Result<String, String> {
         let v = self.get(name, "a string")?;
-        v.as_str()
-            .map(String::from)
-            .ok_or_else(|| self.wrong(name, "a string", v))
+        v.as_str().map(String::from).ok_or_else(|| self.wrong(name, "a string", v))
     }
 
     fn number(&self, name: &str) -> Result<f64, String> {
         let v = self.get(name, "a number")?;
         match v.as_f64() {
             Some(n) if n >= 0.0 => Ok(n),
-            Some(n) => Err(format!(
-                "field \"{}{name}\": expected a number of at least 0, found {n}",
-                self.at
-            )),
+            Some(n) => {
+                Err(format!("field \"{}{name}\": expected a number of at least 0, found {n}", self.at))
+            }
             None => Err(self.wrong(name, "a number", v)),
         }
     }
@@ -277,41 +243,17 @@ mod tests {
                 "[1,50.5]",
                 "field \"samples[1]\": expected [t_s, cpu_pct, mem_mb], found an array of 2",
             ),
-            (
-                "[1,50.5,190.5]",
-                "[1,\"a\",190.5]",
-                "found a string for cpu_pct",
-            ),
+            ("[1,50.5,190.5]", "[1,\"a\",190.5]", "found a string for cpu_pct"),
             ("[1,50.5,190.5]", "[1,50.5,null]", "found null for mem_mb"),
-            (
-                "[0,null,180]",
-                "[5,null,180]",
-                "not before the sample before it",
-            ),
-            (
-                r#""tool":"Bash""#,
-                r#""tool":7"#,
-                "field \"calls[0].tool\": expected a string, found a number",
-            ),
+            ("[0,null,180]", "[5,null,180]", "not before the sample before it"),
+            (r#""tool":"Bash""#, r#""tool":7"#, "field \"calls[0].tool\": expected a string, found a number"),
             (r#""end":null"#, r#""end":0.5"#, "field \"calls[0].end\""),
-            (
-                r#""start":1,"#,
-                "",
-                "field \"calls[0].start\": expected a number, found nothing",
-            ),
-            (
-                r#""dur_s":9"#,
-                r#""dur_s":-9"#,
-                "field \"dur_s\": expected a number of at least 0, found -9",
-            ),
+            (r#""start":1,"#, "", "field \"calls[0].start\": expected a number, found nothing"),
+            (r#""dur_s":9"#, r#""dur_s":-9"#, "field \"dur_s\": expected a number of at least 0, found -9"),
             (r#""id":"x","#, "", "field \"id\""),
         ];
         for (from, to, message) in cases {
-            let line = if from == to {
-                to.to_string()
-            } else {
-                GOOD.replace(from, to)
-            };
+            let line = if from == to { to.to_string() } else { GOOD.replace(from, to) };
             let e = parse_task(&line).unwrap_err();
             assert!(e.contains(message), "{e}");
         }
@@ -324,10 +266,7 @@ mod tests {
         let good = GOOD.replace('\n', " ");
         std::fs::write(&p, format!("{good}\n\n{{}}\n")).unwrap();
         let e = read(&p).unwrap_err().to_string();
-        assert!(
-            e.contains(".jsonl:3: field \"calls\": expected an array, found nothing"),
-            "{e}"
-        );
+        assert!(e.contains(".jsonl:3: field \"calls\": expected an array, found nothing"), "{e}");
         std::fs::write(&p, "\n").unwrap();
         assert!(read(&p).unwrap_err().to_string().contains("no tasks"));
         std::fs::remove_file(&p).unwrap();

@@ -15,9 +15,7 @@ pub fn spin(iterations: u64) {
     let mut x = black_box(0x9E37_79B9_7F4A_7C15u64);
     let mut left = iterations;
     while left > 0 {
-        x = (x ^ left)
-            .wrapping_mul(0xD134_2543_DE82_EF95)
-            .rotate_left(17);
+        x = (x ^ left).wrapping_mul(0xD134_2543_DE82_EF95).rotate_left(17);
         left -= 1;
     }
     black_box(x);
@@ -33,10 +31,7 @@ pub fn calibrate() -> f64 {
         took = measure(n);
     }
     let n = (n as f64 * 20e6 / took as f64) as u64;
-    (0..5)
-        .map(|_| n as f64 * 1e6 / measure(n).max(1) as f64)
-        .fold(0.0, f64::max)
-        .round()
+    (0..5).map(|_| n as f64 * 1e6 / measure(n).max(1) as f64).fold(0.0, f64::max).round()
 }
 
 fn measure(iterations: u64) -> u64 {
@@ -79,12 +74,7 @@ impl Held {
         let base = sys::map_anonymous(pages.max(1) * PAGE, false)?;
         // Children that only compute need no copy of it. SAFETY: our own mapping.
         unsafe { libc::madvise(base.cast(), pages.max(1) * PAGE, libc::MADV_DONTFORK) };
-        Ok(Held {
-            base,
-            reserved: pages,
-            held: 0,
-            template,
-        })
+        Ok(Held { base, reserved: pages, held: 0, template })
     }
 
     /// Holds exactly `pages` (at most the reserved number): touches more or gives some back.

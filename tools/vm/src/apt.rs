@@ -13,10 +13,8 @@ use crate::child::dies_with_us;
 
 /// The variable that names a Debian mirror where the machine's apt has none.
 const MIRROR_ENV: &str = "SCX_AGENT_DEBIAN_MIRROR";
-const KEYRINGS: [&str; 2] = [
-    "/usr/share/keyrings/debian-archive-keyring.gpg",
-    "/usr/share/keyrings/debian-archive-keyring.pgp",
-];
+const KEYRINGS: [&str; 2] =
+    ["/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"];
 
 /// Some suites of one Debian mirror.
 pub(crate) struct Apt {
@@ -29,9 +27,7 @@ impl Apt {
     pub fn new(dir: PathBuf, suites: &[&str]) -> Result<Self> {
         let mirror = mirror()?;
         let Some(keyring) = KEYRINGS.iter().find(|p| Path::new(p).exists()) else {
-            bail!(
-                "no Debian archive key on this machine: install the package debian-archive-keyring"
-            );
+            bail!("no Debian archive key on this machine: install the package debian-archive-keyring");
         };
         for sub in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(dir.join(sub)).with_context(|| format!("{}", dir.display()))?;
@@ -84,11 +80,7 @@ impl Apt {
     /// What `package` in `suite` depends on directly.
     pub fn depends(&self, package: &str, suite: &str) -> Result<Vec<String>> {
         let out = self
-            .apt(
-                "apt-cache",
-                &["depends", &format!("{package}/{suite}")],
-                None,
-            )
+            .apt("apt-cache", &["depends", &format!("{package}/{suite}")], None)
             .with_context(|| format!("suite {suite} has no package {package}"))?;
         Ok(parse_depends(&out))
     }
@@ -107,19 +99,8 @@ impl Apt {
 
     /// Downloads `packages` with everything they depend on, and unpacks those packages of the whole
     /// that `wanted` names into `to`.
-    pub fn unpack_closure(
-        &self,
-        packages: &[&str],
-        to: &Path,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<()> {
-        let mut args = vec![
-            "install",
-            "-qq",
-            "--yes",
-            "--download-only",
-            "--no-install-recommends",
-        ];
+    pub fn unpack_closure(&self, packages: &[&str], to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        let mut args = vec!["install", "-qq", "--yes", "--download-only", "--no-install-recommends"];
         args.extend(packages);
         self.apt("apt-get", &args, None)?;
         unpack_debs(&self.dir.join("cache/archives"), to, wanted)?;
@@ -129,13 +110,8 @@ impl Apt {
 
     fn apt(&self, program: &str, args: &[&str], cwd: Option<&Path>) -> Result<String> {
         let mut command = Command::new(program);
-        command
-            .env("LC_ALL", "C")
-            .env("DEBIAN_FRONTEND", "noninteractive");
-        command
-            .args(&self.options)
-            .args(args)
-            .current_dir(cwd.unwrap_or(&self.dir));
+        command.env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(&self.options).args(args).current_dir(cwd.unwrap_or(&self.dir));
         output(command, "apt")
     }
 }
@@ -160,19 +136,11 @@ fn unpack_debs(debs: &Path, to: &Path, wanted: impl Fn(&str) -> bool) -> Result<
 pub(crate) fn output(mut command: Command, package: &str) -> Result<String> {
     let program = command.get_program().to_string_lossy().into_owned();
     dies_with_us(&mut command, libc::SIGTERM);
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command
-        .output()
-        .with_context(|| format!("cannot run {program}: install the package {package}"))?;
+    let Output { status, stdout, stderr } =
+        command.output().with_context(|| format!("cannot run {program}: install the package {package}"))?;
     if !status.success() {
-        let args: Vec<_> = command
-            .get_args()
-            .map(|a| a.to_string_lossy())
-            .filter(|a| !a.starts_with("-o"))
-            .collect();
+        let args: Vec<_> =
+            command.get_args().map(|a| a.to_string_lossy()).filter(|a| !a.starts_with("-o")).collect();
         let stderr = String::from_utf8_lossy(&stderr);
         bail!("{program} {}: {status}: {}", args.join(" "), stderr.trim());
     }
@@ -189,12 +157,7 @@ fn mirror() -> Result<String> {
         return Ok(named);
     }
     let mut command = Command::new("apt-get");
-    command.args([
-        "indextargets",
-        "--format",
-        "$(REPO_URI)|$(ORIGIN)|$(LABEL)",
-        "Created-By: Packages",
-    ]);
+    command.args(["indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)", "Created-By: Packages"]);
     let targets = output(command, "apt (this needs a Debian or Ubuntu machine)")?;
     parse_mirror(&targets).with_context(|| {
         format!(
@@ -216,11 +179,7 @@ fn parse_mirror(targets: &str) -> Option<String> {
 /// The plain dependencies in the output of `apt-cache depends`.
 fn parse_depends(out: &str) -> Vec<String> {
     out.lines()
-        .filter_map(|l| {
-            l.trim_start()
-                .trim_start_matches('|')
-                .strip_prefix("Depends: ")
-        })
+        .filter_map(|l| l.trim_start().trim_start_matches('|').strip_prefix("Depends: "))
         .map(|name| name.trim().to_owned())
         .collect()
 }
@@ -233,14 +192,8 @@ mod tests {
     fn the_main_archive_is_the_mirror() {
         let targets = "http://s.example/debian-security/|Debian|Debian-Security\n\
                        http://m.example/debian/|Debian|Debian\n";
-        assert_eq!(
-            parse_mirror(targets).as_deref(),
-            Some("http://m.example/debian/")
-        );
-        assert_eq!(
-            parse_mirror("http://u.example/ubuntu/|Ubuntu|Ubuntu\n"),
-            None
-        );
+        assert_eq!(parse_mirror(targets).as_deref(), Some("http://m.example/debian/"));
+        assert_eq!(parse_mirror("http://u.example/ubuntu/|Ubuntu|Ubuntu\n"), None);
         assert_eq!(parse_mirror("http://u.example/debian/||\n"), None);
     }
 

@@ -32,10 +32,7 @@ impl Cache {
             .with_context(|| format!("cache folder {}", base.display()))?
             .join("vm");
         fs::create_dir_all(&root).with_context(|| {
-            format!(
-                "cannot create the cache {} (SCX_AGENT_CACHE names another)",
-                root.display()
-            )
+            format!("cannot create the cache {} (SCX_AGENT_CACHE names another)", root.display())
         })?;
         Ok(Self { root })
     }
@@ -51,8 +48,7 @@ impl Cache {
         let file = File::create(&path).with_context(|| format!("{}", path.display()))?;
         if file.try_lock().is_err() {
             waiting();
-            file.lock()
-                .with_context(|| format!("cannot lock {}", path.display()))?;
+            file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
         }
         Ok(Lock { _file: file })
     }
@@ -97,10 +93,7 @@ impl Cache {
 
     /// Removes what interrupted runs left beside finished folders.
     pub fn remove_leftovers(&self, _lock: &Lock) {
-        let indexes = fs::read_dir(self.path("apt"))
-            .into_iter()
-            .flatten()
-            .flatten();
+        let indexes = fs::read_dir(self.path("apt")).into_iter().flatten().flatten();
         let folders = [self.root.clone(), self.path("kernels")];
         for folder in folders.into_iter().chain(indexes.map(|e| e.path())) {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -127,21 +120,12 @@ mod tests {
     #[test]
     fn cache_folder_follows_the_environment() {
         let with = |set: &[(&str, &str)]| {
-            let set: Vec<_> = set
-                .iter()
-                .map(|(k, v)| (k.to_string(), OsString::from(v)))
-                .collect();
+            let set: Vec<_> = set.iter().map(|(k, v)| (k.to_string(), OsString::from(v))).collect();
             base(move |name| set.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()))
         };
         assert_eq!(with(&[("HOME", "/h")]), Some("/h/.cache/scx_agent".into()));
-        assert_eq!(
-            with(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]),
-            Some("/x/scx_agent".into())
-        );
-        assert_eq!(
-            with(&[("SCX_AGENT_CACHE", "/c"), ("HOME", "/h")]),
-            Some("/c".into())
-        );
+        assert_eq!(with(&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")]), Some("/x/scx_agent".into()));
+        assert_eq!(with(&[("SCX_AGENT_CACHE", "/c"), ("HOME", "/h")]), Some("/c".into()));
         assert_eq!(with(&[("HOME", "")]), None);
     }
 }

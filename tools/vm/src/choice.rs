@@ -50,9 +50,7 @@ impl FromStr for KernelChoice {
     fn from_str(s: &str) -> Result<Self, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "+-.~_".contains(c);
         if s.is_empty() || !s.chars().all(plain) {
-            return Err(format!(
-                "{s:?} is neither a suite, a kernel release nor a package name"
-            ));
+            return Err(format!("{s:?} is neither a suite, a kernel release nor a package name"));
         }
         if s.starts_with(|c: char| c.is_ascii_digit()) {
             return Ok(Self::Release(s.into()));
@@ -61,25 +59,19 @@ impl FromStr for KernelChoice {
             return if release_of_package(s).is_some() {
                 Ok(Self::Package(s.into()))
             } else {
-                Err(format!(
-                    "{s:?}: expected a linux-image-* or linux-binary-* package of amd64"
-                ))
+                Err(format!("{s:?}: expected a linux-image-* or linux-binary-* package of amd64"))
             };
         }
         if s.starts_with(|c: char| c.is_ascii_lowercase()) {
             return Ok(Self::Suite(s.into()));
         }
-        Err(format!(
-            "{s:?} is neither a suite, a kernel release nor a package name"
-        ))
+        Err(format!("{s:?} is neither a suite, a kernel release nor a package name"))
     }
 }
 
 /// The kernel release (`uname -r`) that a package holds, from its name.
 pub(crate) fn release_of_package(package: &str) -> Option<&str> {
-    let rest = package
-        .strip_prefix("linux-image-")
-        .or_else(|| package.strip_prefix("linux-binary-"))?;
+    let rest = package.strip_prefix("linux-image-").or_else(|| package.strip_prefix("linux-binary-"))?;
     let rest = rest.strip_prefix("unsigned-").unwrap_or(rest);
     let rest = rest.strip_suffix("-unsigned").unwrap_or(rest);
     (rest.starts_with(|c: char| c.is_ascii_digit()) && rest.ends_with("-amd64")).then_some(rest)
@@ -87,17 +79,12 @@ pub(crate) fn release_of_package(package: &str) -> Option<&str> {
 
 /// A release's numbers, for ordering: `6.18.15+deb13-cloud-amd64` is 6, 18, 15, 13, 64.
 pub(crate) fn release_key(release: &str) -> Vec<u32> {
-    release
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|n| n.parse().ok())
-        .collect()
+    release.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse().ok()).collect()
 }
 
 /// True if `release` is, or begins with the whole numbers of, `wanted` (6.1 does not match 6.18).
 pub(crate) fn release_matches(release: &str, wanted: &str) -> bool {
-    release
-        .strip_prefix(wanted)
-        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+    release.strip_prefix(wanted).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -108,10 +95,7 @@ mod tests {
     fn choices() {
         let parse = |s: &str| s.parse::<KernelChoice>();
         assert_eq!(parse("sid"), Ok(KernelChoice::default()));
-        assert_eq!(
-            parse("trixie-backports"),
-            Ok(KernelChoice::Suite("trixie-backports".into()))
-        );
+        assert_eq!(parse("trixie-backports"), Ok(KernelChoice::Suite("trixie-backports".into())));
         assert_eq!(parse("6.18"), Ok(KernelChoice::Release("6.18".into())));
         let package = "linux-image-6.18.15+deb13-cloud-amd64";
         assert_eq!(parse(package), Ok(KernelChoice::Package(package.into())));
@@ -122,10 +106,7 @@ mod tests {
 
     #[test]
     fn releases() {
-        assert_eq!(
-            release_of_package("linux-image-6.12.1-cloud-amd64-unsigned"),
-            Some("6.12.1-cloud-amd64")
-        );
+        assert_eq!(release_of_package("linux-image-6.12.1-cloud-amd64-unsigned"), Some("6.12.1-cloud-amd64"));
         assert_eq!(release_of_package("linux-image-cloud-amd64"), None);
         assert!(release_key("6.9.1-amd64") < release_key("6.18.0-amd64"));
         assert!(release_matches("6.18.15+deb13-cloud-amd64", "6.18"));

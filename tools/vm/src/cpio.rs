@@ -27,12 +27,7 @@ impl<W: Write> Writer<W> {
 
     /// A symbolic link.
     pub fn symlink(&mut self, path: &str, target: &str) -> io::Result<()> {
-        self.entry(
-            path,
-            S_IFLNK | 0o777,
-            target.len() as u64,
-            target.as_bytes(),
-        )
+        self.entry(path, S_IFLNK | 0o777, target.len() as u64, target.as_bytes())
     }
 
     /// A regular file of exactly `size` bytes; an error if `data` holds fewer.
@@ -65,10 +60,8 @@ impl<W: Write> Writer<W> {
         let name_size = name.len() as u32 + 1;
         write!(self.out, "070701")?;
         let (uid, gid, mtime, device) = (0, 0, 0, 0);
-        let fields = [
-            self.inode, mode, uid, gid, links, mtime, size, device, device, device, device,
-            name_size, 0,
-        ];
+        let fields =
+            [self.inode, mode, uid, gid, links, mtime, size, device, device, device, device, name_size, 0];
         for field in fields {
             write!(self.out, "{field:08x}")?;
         }
@@ -79,8 +72,7 @@ impl<W: Write> Writer<W> {
 
     /// Pads what had `length` bytes to a multiple of four.
     fn pad(&mut self, length: u64) -> io::Result<()> {
-        self.out
-            .write_all(&[0; 3][..(length.wrapping_neg() % 4) as usize])
+        self.out.write_all(&[0; 3][..(length.wrapping_neg() % 4) as usize])
     }
 }
 
@@ -100,8 +92,7 @@ mod tests {
             assert_eq!(&archive[at..at + 6], b"070701");
             let (mode, size) = (number(archive, at, 1), number(archive, at, 6));
             let name_size = number(archive, at, 11);
-            let name =
-                String::from_utf8(archive[at + 110..at + 110 + name_size - 1].to_vec()).unwrap();
+            let name = String::from_utf8(archive[at + 110..at + 110 + name_size - 1].to_vec()).unwrap();
             let data = (at + 110 + name_size).next_multiple_of(4);
             if name == TRAILER {
                 assert_eq!(data, archive.len());
@@ -126,16 +117,12 @@ mod tests {
             ("a/empty", 0o100600, ""),
             ("l", 0o120777, "a/five"),
         ];
-        let want: Vec<_> = want
-            .map(|(n, m, d)| (n.to_string(), m, d.as_bytes().to_vec()))
-            .into();
+        let want: Vec<_> = want.map(|(n, m, d)| (n.to_string(), m, d.as_bytes().to_vec())).into();
         assert_eq!(parse(&archive), want);
     }
 
     #[test]
     fn a_file_that_shrank_is_an_error() {
-        assert!(Writer::new(Vec::new())
-            .file("f", 0o644, 3, &b"12"[..])
-            .is_err());
+        assert!(Writer::new(Vec::new()).file("f", 0o644, 3, &b"12"[..]).is_err());
     }
 }

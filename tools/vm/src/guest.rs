@@ -124,19 +124,10 @@ impl Guest {
         match end {
             _ if report.complete() => {}
             End::Interrupted => bail!(RunError::Interrupted),
-            End::TimedOut => bail!(RunError::Timeout {
-                phase,
-                after_s: self.timeout_s
-            }),
+            End::TimedOut => bail!(RunError::Timeout { phase, after_s: self.timeout_s }),
             End::Exited(status) => match console.lines().find(|l| l.contains("Kernel panic")) {
-                Some(line) => bail!(RunError::Panic {
-                    phase,
-                    line: line.trim().into()
-                }),
-                None => bail!(RunError::EndedEarly {
-                    phase,
-                    qemu: qemu::describe(status, &files)
-                }),
+                Some(line) => bail!(RunError::Panic { phase, line: line.trim().into() }),
+                None => bail!(RunError::EndedEarly { phase, qemu: qemu::describe(status, &files) }),
             },
         }
         let log = read(files.log()).unwrap_or_default();
@@ -167,10 +158,7 @@ impl Guest {
     /// Refuses what cannot work before anything is started.
     fn check(&self, prepared: &Prepared) -> Result<()> {
         let cpus = self.cpu_count()?;
-        ensure!(
-            (1..=255).contains(&cpus),
-            "{cpus} CPUs: a guest has 1 to 255"
-        );
+        ensure!((1..=255).contains(&cpus), "{cpus} CPUs: a guest has 1 to 255");
         ensure!(!self.command.trim().is_empty(), "no command for the guest");
         let config = fs::read_to_string(&prepared.config)
             .with_context(|| format!("cannot read {}", prepared.config.display()))?;
@@ -180,11 +168,7 @@ impl Guest {
             needed.push("SCHED_CLASS_EXT");
         }
         for option in needed {
-            ensure!(
-                has(option),
-                "kernel {} has no CONFIG_{option}: choose another",
-                prepared.release
-            );
+            ensure!(has(option), "kernel {} has no CONFIG_{option}: choose another", prepared.release);
         }
         Ok(())
     }
@@ -197,23 +181,13 @@ impl Guest {
         tree.symlink("/bin/sh", "busybox");
         tree.text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
         tree.text("/etc/group", 0o644, "root:x:0:\n");
-        tree.text(
-            "/etc/hosts",
-            0o644,
-            "127.0.0.1 localhost agentvm\n::1 localhost\n",
-        );
+        tree.text("/etc/hosts", 0o644, "127.0.0.1 localhost agentvm\n::1 localhost\n");
         let config = format!("/boot/config-{}", prepared.release);
         tree.file(&prepared.config, Path::new(&config))?;
-        let modules = modules(&self.kernel, prepared, &self.modules, |step| {
-            eprintln!("agentvm: {step}")
-        })?;
+        let modules = modules(&self.kernel, prepared, &self.modules, |step| eprintln!("agentvm: {step}"))?;
         let names: Vec<_> = modules.iter().map(|m| m.name.clone()).collect();
         for module in modules {
-            tree.text(
-                &format!("/lib/modules/{}.ko", module.name),
-                0o644,
-                module.elf,
-            );
+            tree.text(&format!("/lib/modules/{}.ko", module.name), 0o644, module.elf);
         }
         let settings = format!(
             "cpus={}\nlockstep={}\nscheduler_wait={}\nmodules='{}'\n",
@@ -243,14 +217,7 @@ mod tests {
 
     #[test]
     fn cpus_of_a_topology() {
-        let with = |smp: &str| {
-            Guest {
-                smp: Some(smp.into()),
-                ..Guest::default()
-            }
-            .cpu_count()
-            .ok()
-        };
+        let with = |smp: &str| Guest { smp: Some(smp.into()), ..Guest::default() }.cpu_count().ok();
         assert_eq!(Guest::default().cpu_count().unwrap(), 4);
         assert_eq!(with("16,sockets=2,cores=4,threads=2"), Some(16));
         assert_eq!(with("sockets=2,cpus=8"), Some(8));

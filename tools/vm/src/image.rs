@@ -24,18 +24,13 @@ pub(crate) fn extract_vmlinux(bzimage: &[u8]) -> Result<Vec<u8>> {
         let bytes = bzimage.get(at..at + 4)?;
         Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
     };
-    ensure!(
-        bzimage.get(0x202..0x206) == Some(b"HdrS"),
-        "not an x86 kernel image"
-    );
+    ensure!(bzimage.get(0x202..0x206) == Some(b"HdrS"), "not an x86 kernel image");
     let (sectors, offset, length) = match (byte(0x1f1), word(0x248), word(0x24c)) {
         (Some(s), Some(o), Some(l)) => (if s == 0 { 4 } else { s }, o, l),
         _ => bail!("the kernel image is cut short"),
     };
     let start = (sectors + 1) * 512 + offset;
-    let payload = bzimage
-        .get(start..start + length)
-        .context("the kernel image is cut short")?;
+    let payload = bzimage.get(start..start + length).context("the kernel image is cut short")?;
     ensure!(
         payload.starts_with(&ZSTD_MAGIC),
         "the kernel is not compressed with zstd (CONFIG_KERNEL_ZSTD): choose another with --kernel"
@@ -44,33 +39,24 @@ pub(crate) fn extract_vmlinux(bzimage: &[u8]) -> Result<Vec<u8>> {
     decoder.window_log_max(31)?;
     let mut elf = Vec::new();
     std::io::copy(&mut decoder, &mut elf).context("cannot decompress the kernel")?;
-    ensure!(
-        elf.starts_with(b"\x7fELF"),
-        "the compressed kernel is not an ELF file"
-    );
+    ensure!(elf.starts_with(b"\x7fELF"), "the compressed kernel is not an ELF file");
     Ok(elf)
 }
 
 /// Replaces every PAUSE in the code sections of an ELF kernel. Returns how many there were.
 pub(crate) fn patch_kernel(elf: &mut [u8]) -> Result<usize> {
     let mut ranges = Vec::new();
-    let file: ElfFile64 =
-        ElfFile64::parse(&*elf).context("cannot read the kernel's ELF headers")?;
+    let file: ElfFile64 = ElfFile64::parse(&*elf).context("cannot read the kernel's ELF headers")?;
     for name in CODE {
-        let section = file
-            .section_by_name(name)
-            .with_context(|| format!("the kernel has no section {name}"))?;
-        let (start, length) = section
-            .file_range()
-            .with_context(|| format!("section {name} is not in the file"))?;
+        let section =
+            file.section_by_name(name).with_context(|| format!("the kernel has no section {name}"))?;
+        let (start, length) =
+            section.file_range().with_context(|| format!("section {name} is not in the file"))?;
         ranges.push((section.address(), start as usize..(start + length) as usize));
     }
     let mut count = 0;
     for (address, range) in ranges {
-        count += patch_code(
-            elf.get_mut(range).context("the kernel file is cut short")?,
-            address,
-        );
+        count += patch_code(elf.get_mut(range).context("the kernel file is cut short")?, address);
     }
     ensure!(count > 0, "no PAUSE found in the kernel's code");
     Ok(count)

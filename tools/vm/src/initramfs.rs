@@ -45,9 +45,7 @@ pub(crate) struct Tree {
 impl Tree {
     /// A tree with the usual empty folders.
     pub fn new() -> Self {
-        let mut tree = Self {
-            nodes: BTreeMap::new(),
-        };
+        let mut tree = Self { nodes: BTreeMap::new() };
         for dir in DIRS {
             tree.insert(dir.into(), Node::Dir);
         }
@@ -56,13 +54,7 @@ impl Tree {
 
     /// A file of our own.
     pub fn text(&mut self, guest: &str, mode: u32, text: impl Into<Vec<u8>>) {
-        self.insert(
-            guest.into(),
-            Node::Text {
-                text: text.into(),
-                mode,
-            },
-        );
+        self.insert(guest.into(), Node::Text { text: text.into(), mode });
     }
 
     /// A symbolic link of our own.
@@ -73,16 +65,11 @@ impl Tree {
     /// A file of the host, or a folder with all that is in it.
     pub fn file(&mut self, source: &Path, guest: &Path) -> Result<()> {
         let guest = normal(guest)?;
-        let meta =
-            fs::metadata(source).with_context(|| format!("cannot read {}", source.display()))?;
+        let meta = fs::metadata(source).with_context(|| format!("cannot read {}", source.display()))?;
         if meta.is_dir() {
             return self.folder(source, &guest);
         }
-        ensure!(
-            meta.is_file(),
-            "{} is neither a file nor a folder",
-            source.display()
-        );
+        ensure!(meta.is_file(), "{} is neither a file nor a folder", source.display());
         self.insert(guest, Node::File(source.to_path_buf()));
         Ok(())
     }
@@ -91,8 +78,7 @@ impl Tree {
         if guest != "/" {
             self.insert(guest.into(), Node::Dir);
         }
-        let entries =
-            fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))?;
+        let entries = fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))?;
         for entry in entries {
             let entry = entry?;
             let (from, kind) = (entry.path(), entry.file_type()?);
@@ -111,17 +97,10 @@ impl Tree {
     pub fn program(&mut self, source: &Path, name: Option<&str>) -> Result<()> {
         let name = match name {
             Some(name) => name,
-            None => source
-                .file_name()
-                .and_then(|n| n.to_str())
-                .context("a program needs a name")?,
+            None => source.file_name().and_then(|n| n.to_str()).context("a program needs a name")?,
         };
-        ensure!(
-            !name.contains('/'),
-            "program name {name:?} must not contain a slash"
-        );
-        let meta =
-            fs::metadata(source).with_context(|| format!("cannot read {}", source.display()))?;
+        ensure!(!name.contains('/'), "program name {name:?} must not contain a slash");
+        let meta = fs::metadata(source).with_context(|| format!("cannot read {}", source.display()))?;
         ensure!(
             meta.is_file() && meta.permissions().mode() & 0o111 != 0,
             "{} is not an executable file",
@@ -136,9 +115,7 @@ impl Tree {
     fn insert(&mut self, guest: String, node: Node) {
         let mut parent = Path::new(&guest).parent();
         while let Some(dir) = parent.filter(|p| p.parent().is_some()) {
-            self.nodes
-                .entry(dir.to_string_lossy().into_owned())
-                .or_insert(Node::Dir);
+            self.nodes.entry(dir.to_string_lossy().into_owned()).or_insert(Node::Dir);
             parent = dir.parent();
         }
         // A folder adds to what is there; anything else replaces it.
@@ -149,16 +126,13 @@ impl Tree {
 
     /// Writes the archive. It is not compressed: the guest would pay for that with emulated time.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let file =
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, file));
         for (guest, node) in &self.nodes {
             match node {
                 Node::Dir => writer.dir(guest, 0o755),
                 Node::Symlink(target) => writer.symlink(guest, target),
-                Node::Text { text, mode } => {
-                    writer.file(guest, *mode, text.len() as u64, &text[..])
-                }
+                Node::Text { text, mode } => writer.file(guest, *mode, text.len() as u64, &text[..]),
                 Node::File(source) => File::open(source).and_then(|file| {
                     let meta = file.metadata()?;
                     writer.file(guest, meta.permissions().mode() & 0o7777, meta.len(), file)
@@ -169,9 +143,7 @@ impl Tree {
                 _ => format!("cannot write {}", path.display()),
             })?;
         }
-        writer
-            .finish()
-            .with_context(|| format!("cannot write {}", path.display()))?;
+        writer.finish().with_context(|| format!("cannot write {}", path.display()))?;
         Ok(())
     }
 }
@@ -186,9 +158,7 @@ fn normal(path: &Path) -> Result<String> {
             _ => bail!("guest path {} must not contain ..", path.display()),
         }
     }
-    let out = out
-        .to_str()
-        .with_context(|| format!("guest path {} is not UTF-8", path.display()))?;
+    let out = out.to_str().with_context(|| format!("guest path {} is not UTF-8", path.display()))?;
     Ok(out.to_owned())
 }
 
@@ -201,10 +171,7 @@ fn libraries(program: &Path) -> Result<Vec<String>> {
         .output()
         .context("cannot run ldd: install the package libc-bin")?;
     parse_ldd(&String::from_utf8_lossy(&output.stdout)).map_err(|missing| {
-        anyhow::anyhow!(
-            "{} needs the library {missing}, which is not on this machine",
-            program.display()
-        )
+        anyhow::anyhow!("{} needs the library {missing}, which is not on this machine", program.display())
     })
 }
 
@@ -251,11 +218,7 @@ pub fn parse_program(arg: &str) -> Result<(PathBuf, Option<String>), String> {
         Some((path, name)) => (path, Some(name.to_owned())),
         None => (arg, None),
     };
-    if path.is_empty()
-        || name
-            .as_ref()
-            .is_some_and(|n| n.is_empty() || n.contains('/'))
-    {
+    if path.is_empty() || name.as_ref().is_some_and(|n| n.is_empty() || n.contains('/')) {
         return Err(format!("{arg:?}: expected PATH or PATH:NAME"));
     }
     Ok((path.into(), name))
@@ -280,10 +243,7 @@ mod tests {
             ]
         );
         assert_eq!(parse_ldd("\tstatically linked\n").unwrap(), [""; 0]);
-        assert_eq!(
-            parse_ldd("\tlibx.so.1 => not found\n"),
-            Err("libx.so.1".into())
-        );
+        assert_eq!(parse_ldd("\tlibx.so.1 => not found\n"), Err("libx.so.1".into()));
     }
 
     #[test]

@@ -23,10 +23,8 @@ enum Cmd {
     /// Bring a kernel, QEMU and busybox into the cache; done once, and quick when they are there
     Prepare(PrepareArgs),
     /// Boot, run a scheduler and a command, hand out the files of the guest's /out
-    #[command(
-        after_help = "The exit status is the command's. Beyond that: 3 the scheduler was not \
-        enabled, 124 --timeout passed, 125 the guest did not get to the command's end, 130 interrupted."
-    )]
+    #[command(after_help = "The exit status is the command's. Beyond that: 3 the scheduler was not \
+        enabled, 124 --timeout passed, 125 the guest did not get to the command's end, 130 interrupted.")]
     Run(Box<RunArgs>),
 }
 
@@ -87,12 +85,7 @@ struct RunArgs {
     #[arg(long = "module", value_name = "NAME")]
     modules: Vec<String>,
     /// More kernel parameters
-    #[arg(
-        long,
-        default_value = "",
-        value_name = "EXTRA",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, default_value = "", value_name = "EXTRA", allow_hyphen_values = true)]
     cmdline: String,
     /// One more argument for QEMU; repeat for its value
     #[arg(long = "qemu-arg", value_name = "ARG", allow_hyphen_values = true)]
@@ -162,16 +155,8 @@ fn run(args: &RunArgs) -> Result<Outcome> {
 }
 
 fn summary(outcome: &Outcome) {
-    let Outcome {
-        release,
-        status,
-        workload_s,
-        guest_s,
-        ..
-    } = outcome;
-    eprintln!(
-        "agentvm: {release}: status {status}, {workload_s:.2} s of {guest_s:.2} guest seconds"
-    );
+    let Outcome { release, status, workload_s, guest_s, .. } = outcome;
+    eprintln!("agentvm: {release}: status {status}, {workload_s:.2} s of {guest_s:.2} guest seconds");
     for warning in &outcome.warnings {
         eprintln!("agentvm: warning: {warning}");
     }
@@ -179,21 +164,13 @@ fn summary(outcome: &Outcome) {
         let mut notes = vec![format!("exit status {}", s.status)];
         for (note, applies) in [
             ("killed 60 s after SIGTERM", s.killed),
-            (
-                "NOT ENABLED ANY MORE when the command ended",
-                !s.enabled_at_end,
-            ),
+            ("NOT ENABLED ANY MORE when the command ended", !s.enabled_at_end),
             ("sched_ext NOT DISABLED afterwards", !s.left_disabled),
         ] {
             notes.extend(applies.then(|| note.to_owned()));
         }
         notes.extend(outcome.nr_rejected.map(|n| format!("nr_rejected {n}")));
-        eprintln!(
-            "agentvm: scheduler {} enabled after {:.2} s; {}",
-            s.ops,
-            s.load_s,
-            notes.join(", ")
-        );
+        eprintln!("agentvm: scheduler {} enabled after {:.2} s; {}", s.ops, s.load_s, notes.join(", "));
     }
 }
 

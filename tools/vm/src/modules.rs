@@ -38,13 +38,8 @@ pub(crate) fn modules(
     find(&dir, &mut files)?;
     let mut loaded = Vec::new();
     for name in wanted {
-        load(
-            &name.replace('-', "_"),
-            &files,
-            &prepared.busybox,
-            &mut loaded,
-        )
-        .with_context(|| format!("module {name} of {}", prepared.release))?;
+        load(&name.replace('-', "_"), &files, &prepared.busybox, &mut loaded)
+            .with_context(|| format!("module {name} of {}", prepared.release))?;
     }
     Ok(loaded)
 }
@@ -62,10 +57,7 @@ fn bring(kernel: &KernelChoice, release: &str, mut progress: impl FnMut(&str)) -
     }
     let suites = kernel.suites();
     let apt = Apt::new(cache.path("apt").join(suites.join("+")), &suites)?;
-    progress(&format!(
-        "fetching the package index of {}",
-        suites.join(" and ")
-    ));
+    progress(&format!("fetching the package index of {}", suites.join(" and ")));
     apt.update()?;
     // Since 6.19 modules have a package of their own.
     let candidates = ["linux-modules-", "linux-image-"].map(|prefix| format!("{prefix}{release}"));
@@ -101,9 +93,7 @@ fn load(
     if loaded.iter().any(|m| m.name == name) {
         return Ok(());
     }
-    let path = files
-        .get(name)
-        .with_context(|| format!("there is no module {name} in its package"))?;
+    let path = files.get(name).with_context(|| format!("there is no module {name} in its package"))?;
     let elf = match path.extension().and_then(|e| e.to_str()) {
         Some("xz") => unpack_xz(path, busybox)?,
         _ => fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
@@ -111,10 +101,7 @@ fn load(
     for needed in depends(&elf).with_context(|| format!("cannot read {}", path.display()))? {
         load(&needed, files, busybox, loaded)?;
     }
-    loaded.push(Module {
-        name: name.to_owned(),
-        elf,
-    });
+    loaded.push(Module { name: name.to_owned(), elf });
     Ok(())
 }
 
@@ -125,11 +112,7 @@ fn unpack_xz(path: &Path, busybox: &Path) -> Result<Vec<u8>> {
         .output()
         .with_context(|| format!("cannot run {}", busybox.display()))?;
     if !output.status.success() {
-        bail!(
-            "cannot decompress {}: {}",
-            path.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("cannot decompress {}: {}", path.display(), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(output.stdout)
 }
@@ -137,10 +120,7 @@ fn unpack_xz(path: &Path, busybox: &Path) -> Result<Vec<u8>> {
 /// What a module says it depends on.
 fn depends(elf: &[u8]) -> Result<Vec<String>> {
     let file: ElfFile64 = ElfFile64::parse(elf)?;
-    let info = file
-        .section_by_name(".modinfo")
-        .context("not a kernel module")?
-        .data()?;
+    let info = file.section_by_name(".modinfo").context("not a kernel module")?.data()?;
     Ok(parse_depends(info))
 }
 
@@ -160,10 +140,7 @@ mod tests {
 
     #[test]
     fn modinfo() {
-        assert_eq!(
-            parse_depends(b"name=zram\0depends=lz4-hc,842\0x=y\0"),
-            ["lz4_hc", "842"]
-        );
+        assert_eq!(parse_depends(b"name=zram\0depends=lz4-hc,842\0x=y\0"), ["lz4_hc", "842"]);
         assert_eq!(parse_depends(b"depends=\0name=a\0"), [""; 0]);
     }
 }

@@ -153,18 +153,8 @@ impl Report {
     }
 
     /// The outcome of a complete report.
-    pub fn outcome(
-        &self,
-        scheduler: bool,
-        log: String,
-        console: String,
-        out: &Path,
-    ) -> Result<Outcome> {
-        let scheduler = if scheduler {
-            Some(self.scheduler(log)?)
-        } else {
-            None
-        };
+    pub fn outcome(&self, scheduler: bool, log: String, console: String, out: &Path) -> Result<Outcome> {
+        let scheduler = if scheduler { Some(self.scheduler(log)?) } else { None };
         Ok(Outcome {
             status: self.number("workload_status")?,
             scheduler,
@@ -207,10 +197,7 @@ pub(crate) fn unpack(tar: &Path, sha256: &str, out: &Path) -> Result<()> {
         hash.update(&buffer[..n]);
     }
     let got: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    ensure!(
-        got == sha256,
-        "the files of the guest's /out came out damaged (SHA-256 {got}, not {sha256})"
-    );
+    ensure!(got == sha256, "the files of the guest's /out came out damaged (SHA-256 {got}, not {sha256})");
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut archive = tar::Archive::new(io::BufReader::new(File::open(tar)?));
     archive.set_preserve_permissions(true);
@@ -220,9 +207,7 @@ pub(crate) fn unpack(tar: &Path, sha256: &str, out: &Path) -> Result<()> {
         if path == Path::new("./") || path == Path::new(".") {
             continue; // the folder itself keeps its owner's mode
         }
-        entry
-            .unpack_in(out)
-            .with_context(|| format!("cannot write {}", out.join(&path).display()))?;
+        entry.unpack_in(out).with_context(|| format!("cannot write {}", out.join(&path).display()))?;
     }
     Ok(())
 }
@@ -240,13 +225,8 @@ mod tests {
     fn a_full_report() {
         let report = Report::parse(REPORT);
         assert!(report.complete());
-        let outcome = report
-            .outcome(true, "log".into(), String::new(), Path::new("/o"))
-            .unwrap();
-        assert_eq!(
-            (outcome.status, outcome.nr_rejected, outcome.guest_s),
-            (7, Some(0), 6.0)
-        );
+        let outcome = report.outcome(true, "log".into(), String::new(), Path::new("/o")).unwrap();
+        assert_eq!((outcome.status, outcome.nr_rejected, outcome.guest_s), (7, Some(0), 6.0));
         assert!((outcome.workload_s - 1.5).abs() < 1e-9);
         assert_eq!(outcome.warnings, ["cannot mount x"]);
         let scheduler = outcome.scheduler.unwrap();
@@ -259,9 +239,7 @@ mod tests {
         let report = Report::parse("phase=running the workload\n");
         assert!(!report.complete());
         assert_eq!(report.phase(), "running the workload");
-        assert!(report
-            .outcome(false, String::new(), String::new(), Path::new("/o"))
-            .is_err());
+        assert!(report.outcome(false, String::new(), String::new(), Path::new("/o")).is_err());
         assert_eq!(Report::parse("").phase(), "booting");
     }
 
@@ -269,9 +247,6 @@ mod tests {
     fn a_scheduler_that_failed() {
         let report = Report::parse("scheduler_status=1\nscheduler_failed=exited\nend=1\n");
         let error = report.scheduler_failure("boom").unwrap().to_string();
-        assert_eq!(
-            error,
-            "the scheduler exited (exit status 1); its log:\nboom"
-        );
+        assert_eq!(error, "the scheduler exited (exit status 1); its log:\nboom");
     }
 }

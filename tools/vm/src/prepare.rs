@@ -91,8 +91,7 @@ fn bring(
     update: bool,
     mut progress: impl FnMut(&str),
 ) -> Result<Prepared> {
-    let lock =
-        cache.lock(|| progress("waiting for another agentvm that prepares the same cache"))?;
+    let lock = cache.lock(|| progress("waiting for another agentvm that prepares the same cache"))?;
     if !update {
         if let Some(ready) = ready(cache, kernel)? {
             return Ok(ready); // the other one brought it
@@ -101,8 +100,7 @@ fn bring(
     cache.remove_leftovers(&lock);
     bring_tools(cache, &lock, &mut progress)?;
     bring_kernel(cache, &lock, kernel, &mut progress)?;
-    ready(cache, kernel)?
-        .with_context(|| format!("the cache {} lost files", cache.path("").display()))
+    ready(cache, kernel)?.with_context(|| format!("the cache {} lost files", cache.path("").display()))
 }
 
 fn choice_file(kernel: &KernelChoice) -> PathBuf {
@@ -120,9 +118,7 @@ fn bring_tools(cache: &Cache, lock: &Lock, progress: &mut impl FnMut(&str)) -> R
     apt.update()?;
     if busybox {
         progress("downloading busybox (1 MB)");
-        cache.fill_dir("busybox", lock, |dir| {
-            apt.unpack(&["busybox-static".into()], dir)
-        })?;
+        cache.fill_dir("busybox", lock, |dir| apt.unpack(&["busybox-static".into()], dir))?;
     }
     if qemu {
         progress("downloading QEMU and its libraries (40 MB)");
@@ -130,17 +126,10 @@ fn bring_tools(cache: &Cache, lock: &Lock, progress: &mut impl FnMut(&str)) -> R
             apt.unpack_closure(&["qemu-system-x86"], dir, is_part_of_qemu)?;
             for unused in ["usr/share/doc", "usr/share/man", "usr/bin/qemu-system-i386"] {
                 let path = dir.join(unused);
-                let _ = if path.is_dir() {
-                    fs::remove_dir_all(path)
-                } else {
-                    fs::remove_file(path)
-                };
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
             }
             let version = qemu_version(&qemu_words(dir))?;
-            ensure!(
-                version >= QEMU_MIN,
-                "{TOOLS_SUITE} has QEMU {version}, not {QEMU_MIN} or newer"
-            );
+            ensure!(version >= QEMU_MIN, "{TOOLS_SUITE} has QEMU {version}, not {QEMU_MIN} or newer");
             Ok(())
         })?;
     }
@@ -150,14 +139,8 @@ fn bring_tools(cache: &Cache, lock: &Lock, progress: &mut impl FnMut(&str)) -> R
 /// True if a package of QEMU's dependencies holds files it uses at run time.
 fn is_part_of_qemu(package: &str) -> bool {
     package.starts_with("lib")
-        || [
-            "zlib1g",
-            "seabios",
-            "qemu-system-x86",
-            "qemu-system-common",
-            "qemu-system-data",
-        ]
-        .contains(&package)
+        || ["zlib1g", "seabios", "qemu-system-x86", "qemu-system-common", "qemu-system-data"]
+            .contains(&package)
 }
 
 /// QEMU from the cache, if it is there.
@@ -196,12 +179,7 @@ fn qemu_version(words: &[OsString]) -> Result<u32> {
 }
 
 fn parse_qemu_version(text: &str) -> Option<u32> {
-    text.split_once("version ")?
-        .1
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    text.split_once("version ")?.1.split('.').next()?.parse().ok()
 }
 
 fn bring_kernel(
@@ -211,10 +189,7 @@ fn bring_kernel(
     progress: &mut impl FnMut(&str),
 ) -> Result<()> {
     let suites = kernel.suites();
-    progress(&format!(
-        "fetching the package index of {}",
-        suites.join(" and ")
-    ));
+    progress(&format!("fetching the package index of {}", suites.join(" and ")));
     let apt = Apt::new(cache.path("apt").join(suites.join("+")), &suites)?;
     apt.update()?;
     let names: BTreeSet<String> = apt.names("linux-")?.into_iter().collect();
@@ -223,9 +198,7 @@ fn bring_kernel(
         let mut packages = vec![package];
         packages.extend(names.get(&format!("linux-base-{release}")).cloned());
         progress(&format!("downloading {}", packages.join(" ")));
-        let temp = tempfile::Builder::new()
-            .prefix(PARTIAL)
-            .tempdir_in(cache.path(""))?;
+        let temp = tempfile::Builder::new().prefix(PARTIAL).tempdir_in(cache.path(""))?;
         let (binary, base) = (temp.path().join("binary"), temp.path().join("base"));
         apt.unpack(&packages, &binary)?;
         let vmlinuz = file_of(&binary, &release, "vmlinuz")
@@ -235,9 +208,7 @@ fn bring_kernel(
             None => {
                 let neighbour = neighbour(&release, &names)
                     .with_context(|| format!("no package holds the configuration of {release}"))?;
-                progress(&format!(
-                    "{release} has no configuration; using that of {neighbour}"
-                ));
+                progress(&format!("{release} has no configuration; using that of {neighbour}"));
                 apt.unpack(&[format!("linux-base-{neighbour}")], &base)?;
                 file_of(&base, &neighbour, "config").context("linux-base holds no configuration")?
             }
@@ -268,30 +239,20 @@ fn choose(kernel: &KernelChoice, names: &BTreeSet<String>, apt: &Apt) -> Result<
             .find_map(|p| release_of_package(p))
             .with_context(|| format!("{META_PACKAGE} of {suite} depends on no kernel image"))?
             .to_owned(),
-        KernelChoice::Release(wanted) => newest(wanted, names).with_context(|| {
-            format!(
-                "no cloud kernel {wanted} in {}",
-                kernel.suites().join(" or ")
-            )
-        })?,
-        KernelChoice::Package(package) => release_of_package(package)
-            .context("not a kernel package")?
-            .to_owned(),
+        KernelChoice::Release(wanted) => newest(wanted, names)
+            .with_context(|| format!("no cloud kernel {wanted} in {}", kernel.suites().join(" or ")))?,
+        KernelChoice::Package(package) => {
+            release_of_package(package).context("not a kernel package")?.to_owned()
+        }
     };
-    let mut candidates = vec![
-        format!("linux-binary-{release}"),
-        format!("linux-image-{release}"),
-    ];
+    let mut candidates = vec![format!("linux-binary-{release}"), format!("linux-image-{release}")];
     if let KernelChoice::Package(package) = kernel {
         if package.contains("unsigned") {
             candidates.insert(0, package.clone());
         }
     }
     let Some(package) = candidates.into_iter().find(|c| names.contains(c)) else {
-        bail!(
-            "the mirror has no kernel package for {kernel} in {}",
-            kernel.suites().join(" or ")
-        );
+        bail!("the mirror has no kernel package for {kernel} in {}", kernel.suites().join(" or "));
     };
     Ok((release, package))
 }
@@ -346,19 +307,10 @@ mod tests {
         ]
         .map(str::to_owned)
         .into();
-        assert_eq!(
-            newest("6.18", &names).as_deref(),
-            Some("6.18.15+deb13-cloud-amd64")
-        );
+        assert_eq!(newest("6.18", &names).as_deref(), Some("6.18.15+deb13-cloud-amd64"));
         assert_eq!(newest("6.1", &names), None);
-        assert_eq!(
-            neighbour("7.0.4", &names).as_deref(),
-            Some("7.2.6+deb13-cloud-amd64")
-        );
-        assert_eq!(
-            neighbour("8.0", &names).as_deref(),
-            Some("7.2.13+deb13-cloud-amd64")
-        );
+        assert_eq!(neighbour("7.0.4", &names).as_deref(), Some("7.2.6+deb13-cloud-amd64"));
+        assert_eq!(neighbour("8.0", &names).as_deref(), Some("7.2.13+deb13-cloud-amd64"));
     }
 
     #[test]

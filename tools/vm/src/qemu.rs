@@ -35,9 +35,7 @@ pub(crate) struct Files {
 
 impl Files {
     pub fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_path_buf(),
-        }
+        Self { dir: dir.to_path_buf() }
     }
     pub fn initramfs(&self) -> PathBuf {
         self.dir.join("initramfs")
@@ -120,46 +118,22 @@ fn processors(guest: &Guest) -> String {
 fn command(guest: &Guest, prepared: &Prepared, files: &Files) -> Result<Command> {
     let mut command = Command::new(&prepared.qemu[0]);
     command.args(&prepared.qemu[1..]);
-    command.args([
-        "-no-user-config",
-        "-nodefaults",
-        "-display",
-        "none",
-        "-no-reboot",
-        "-m",
-        &guest.mem,
-    ]);
+    command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", "-m", &guest.mem]);
     command.args(["-smp", &processors(guest)]);
     // With a topology: let the guest see it (the emulated vendor is AMD).
     let topology = if guest.smp.is_some() { ",+topoext" } else { "" };
     // The crypto self-tests keep two kernel threads busy for seconds after the boot: in lock-step
     // mode two whole CPUs are not there for the workload.
-    let mut cmdline =
-        String::from("quiet console=ttyS0 panic=-1 mitigations=off cryptomgr.notests=1");
+    let mut cmdline = String::from("quiet console=ttyS0 panic=-1 mitigations=off cryptomgr.notests=1");
     match guest.mode {
         Mode::Functional => {
-            command.args([
-                "-accel",
-                "tcg,thread=multi",
-                "-cpu",
-                &format!("max{topology}"),
-            ]);
+            command.args(["-accel", "tcg,thread=multi", "-cpu", &format!("max{topology}")]);
             command.arg("-kernel").arg(&prepared.vmlinuz);
         }
         Mode::Lockstep => {
             // One thread, time from the instruction count, no entropy and no clock of the host.
-            command.args([
-                "-accel",
-                "tcg,thread=single,tb-size=512",
-                "-icount",
-                "shift=0,sleep=off",
-            ]);
-            command.args([
-                "-cpu",
-                &format!("max,-rdrand,-rdseed{topology}"),
-                "-seed",
-                "1",
-            ]);
+            command.args(["-accel", "tcg,thread=single,tb-size=512", "-icount", "shift=0,sleep=off"]);
+            command.args(["-cpu", &format!("max,-rdrand,-rdseed{topology}"), "-seed", "1"]);
             command.args(["-rtc", "base=2026-01-01T00:00:00,clock=vm"]);
             command.arg("-kernel").arg(&prepared.vmlinux_lockstep);
             cmdline += " nokaslr norandmaps random.trust_cpu=off random.trust_bootloader=off \
@@ -175,53 +149,33 @@ fn command(guest: &Guest, prepared: &Prepared, files: &Files) -> Result<Command>
     if !guest.cmdline.is_empty() {
         cmdline = format!("{cmdline} {}", guest.cmdline);
     }
-    command
-        .arg("-append")
-        .arg(cmdline)
-        .arg("-initrd")
-        .arg(files.initramfs());
-    command
-        .arg("-chardev")
-        .arg(chardev("console", &files.console()));
+    command.arg("-append").arg(cmdline).arg("-initrd").arg(files.initramfs());
+    command.arg("-chardev").arg(chardev("console", &files.console()));
     command.args(["-serial", "chardev:console"]);
     // ioeventfd=off: the device works within the guest's instruction, not when the host gets to it.
     command.args(["-device", "virtio-serial-pci,ioeventfd=off,max_ports=8"]);
-    for (number, name, file) in [
-        (1, "report", files.report()),
-        (2, "out", files.out()),
-        (3, "log", files.log()),
-    ] {
+    for (number, name, file) in
+        [(1, "report", files.report()), (2, "out", files.out()), (3, "log", files.log())]
+    {
         command.arg("-chardev").arg(chardev(name, &file));
-        command.arg("-device").arg(format!(
-            "virtserialport,chardev={name},nr={number},name={name}"
-        ));
+        command.arg("-device").arg(format!("virtserialport,chardev={name},nr={number},name={name}"));
     }
     command.args(&guest.qemu_args);
     let stderr = File::create(files.stderr()).context("cannot write QEMU's log")?;
-    command
-        .stdin(Stdio::null())
-        .stdout(stderr.try_clone()?)
-        .stderr(stderr);
+    command.stdin(Stdio::null()).stdout(stderr.try_clone()?).stderr(stderr);
     Ok(command)
 }
 
 /// The delay loop's calibration in lock-step mode, whose TSC runs at exactly 1 GHz.
 fn loops_per_jiffy(config: &Path) -> Option<u32> {
     let config = fs::read_to_string(config).ok()?;
-    let hz: u32 = config
-        .lines()
-        .find_map(|l| l.strip_prefix("CONFIG_HZ="))?
-        .parse()
-        .ok()?;
+    let hz: u32 = config.lines().find_map(|l| l.strip_prefix("CONFIG_HZ="))?.parse().ok()?;
     1_000_000_000_u32.checked_div(hz)
 }
 
 /// A character device that writes to a file; QEMU wants commas doubled.
 fn chardev(id: &str, file: &Path) -> String {
-    format!(
-        "file,id={id},path={}",
-        file.to_string_lossy().replace(',', ",,")
-    )
+    format!("file,id={id},path={}", file.to_string_lossy().replace(',', ",,"))
 }
 
 /// A QEMU process in a process group of its own; killed when dropped, or when we die.
@@ -279,17 +233,12 @@ impl Console {
     fn create(path: &Path) -> Result<Self> {
         File::create(path).with_context(|| format!("{}", path.display()))?;
         let file = File::open(path).with_context(|| format!("{}", path.display()))?;
-        Ok(Self {
-            file,
-            rest: Vec::new(),
-        })
+        Ok(Self { file, rest: Vec::new() })
     }
 
     fn poll(&mut self, line: &mut impl FnMut(&str)) -> Result<()> {
         let from = self.rest.len();
-        self.file
-            .read_to_end(&mut self.rest)
-            .context("cannot read the console")?;
+        self.file.read_to_end(&mut self.rest).context("cannot read the console")?;
         let Some(last) = self.rest[from..].iter().rposition(|b| *b == b'\n') else {
             return Ok(());
         };
@@ -310,9 +259,7 @@ impl Console {
 
 /// A console line without the carriage returns that end it.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .trim_end_matches('\r')
-        .to_owned()
+    String::from_utf8_lossy(bytes).trim_end_matches('\r').to_owned()
 }
 
 #[cfg(test)]

@@ -32,8 +32,10 @@ pub(crate) fn escape(text: &str) -> String {
 pub fn html(results: &Results) -> Result<String> {
     let mut body = String::new();
     let mode = match results.mode.as_str() {
-        "lockstep" => "a deterministic lock-step simulation of the machine, in which kernel work \
-                       weighs about ten times what it does on hardware",
+        "lockstep" => {
+            "a deterministic lock-step simulation of the machine, in which kernel work \
+                       weighs about ten times what it does on hardware"
+        }
         _ => "a virtual machine in real time",
     };
     let traced = match results.traced() {
@@ -176,9 +178,8 @@ fn distributions(body: &mut String, s: &ScenarioResult, lines: &[Line]) -> Resul
         (Size::Medium, "Response of medium calls (100 ms to 2 s of CPU)"),
         (Size::Large, "Response of large calls (2 s of CPU and more)"),
     ] {
-        let of = |l: &Line| {
-            calls(&l.run.records).filter(|c| c.ok && c.size == size).map(response_ms).collect()
-        };
+        let of =
+            |l: &Line| calls(&l.run.records).filter(|c| c.ok && c.size == size).map(response_ms).collect();
         let series = draw(&of);
         if !series.is_empty() {
             let labels = Labels { title, x: "response time", y: share, show: plots::show_ms };
@@ -195,9 +196,7 @@ fn distributions(body: &mut String, s: &ScenarioResult, lines: &[Line]) -> Resul
     body.push_str(&plots::ecdf(&slow, &labels)?);
     let framework = draw(&|l| match l.ideal {
         true => Vec::new(),
-        false => turns(&l.run.records)
-            .map(|t| t.done_ns.saturating_sub(t.due_ns) as f64 / 1e6)
-            .collect(),
+        false => turns(&l.run.records).map(|t| t.done_ns.saturating_sub(t.due_ns) as f64 / 1e6).collect(),
     });
     let labels = Labels {
         title: "Framework latency (model's answer due until work done)",
@@ -221,21 +220,26 @@ fn timelines(body: &mut String, s: &ScenarioResult) {
     let span = |r: &RunResult| calls(&r.records).map(|c| c.end_ns).max().unwrap_or(0);
     // One time axis for all, so that two schedulers can be compared by eye.
     let longest = s.runs.iter().map(span).max().unwrap_or(0);
-    let swatch = |colour: &str, text: &str| {
-        format!("<span><i style=\"background:{colour}\"></i> {text}</span>\n")
-    };
-    let _ = write!(body, "<h3>Timelines</h3>\n<p class=\"legend\">Agents: {}{}{}{}{}</p>\n",
+    let swatch =
+        |colour: &str, text: &str| format!("<span><i style=\"background:{colour}\"></i> {text}</span>\n");
+    let _ = write!(
+        body,
+        "<h3>Timelines</h3>\n<p class=\"legend\">Agents: {}{}{}{}{}</p>\n",
         swatch(timeline::LLM_WAIT, "LLM wait"),
         swatch(timeline::FRAMEWORK, "framework"),
         swatch(timeline::call_colour(Size::Small), "small call"),
         swatch(timeline::call_colour(Size::Medium), "medium call"),
-        swatch(timeline::call_colour(Size::Large), "large call"));
+        swatch(timeline::call_colour(Size::Large), "large call")
+    );
     if s.runs.iter().any(RunResult::traced) {
-        let _ = writeln!(body, "<p class=\"legend\">CPUs: one hue an agent; {}{}{}{}</p>",
+        let _ = writeln!(
+            body,
+            "<p class=\"legend\">CPUs: one hue an agent; {}{}{}{}</p>",
             swatch("hsl(200 60% 62%)", "tool call (light)"),
             swatch("hsl(200 90% 22%)", "framework (dark)"),
             swatch(timeline::OTHER, "not of an agent"),
-            swatch("#fff", "idle"));
+            swatch("#fff", "idle")
+        );
     }
     for (i, run) in s.runs.iter().enumerate() {
         let _ = write!(

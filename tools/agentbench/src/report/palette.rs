@@ -24,12 +24,8 @@ impl Style {
 const OTHERS: [(u8, u8, u8); 5] =
     [(0, 158, 115), (204, 121, 167), (86, 180, 233), (230, 159, 0), (153, 142, 30)];
 /// Each ideal policy has a grey and a dash pattern of its own.
-const IDEAL: [((u8, u8, u8), &str); 4] = [
-    ((90, 90, 90), "7 4"),
-    ((91, 91, 91), "2 3"),
-    ((92, 92, 92), "9 3 2 3"),
-    ((93, 93, 93), "4 2"),
-];
+const IDEAL: [((u8, u8, u8), &str); 4] =
+    [((90, 90, 90), "7 4"), ((91, 91, 91), "2 3"), ((92, 92, 92), "9 3 2 3"), ((93, 93, 93), "4 2")];
 
 /// Styles of `schedulers` in order; `(name, is ideal)`.
 pub fn styles(schedulers: &[(&str, bool)]) -> Vec<Style> {

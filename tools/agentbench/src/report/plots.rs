@@ -155,9 +155,7 @@ where
         for (s, line) in series.iter().zip(lines).filter(|(s, _)| !s.values.is_empty()) {
             let (r, g, b) = s.style.rgb;
             let stroke = RGBColor(r, g, b).stroke_width(s.style.width);
-            chart
-                .draw_series(LineSeries::new(line.iter().copied(), stroke))
-                .map_err(|e| failed(&e))?;
+            chart.draw_series(LineSeries::new(line.iter().copied(), stroke)).map_err(|e| failed(&e))?;
         }
         root.present().map_err(|e| failed(&e))?;
     }
@@ -183,7 +181,11 @@ fn annotate(svg: &str, series: &[Series], title: &str) -> String {
                 out += &format!("><title>{}: {n} values</title></polyline>\n", super::escape(&s.name));
             }
             None if line.starts_with("<svg") => {
-                out += &line.replacen("<svg", &format!("<svg role=\"img\" aria-label=\"{}\"", super::escape(title)), 1);
+                out += &line.replacen(
+                    "<svg",
+                    &format!("<svg role=\"img\" aria-label=\"{}\"", super::escape(title)),
+                    1,
+                );
                 out.push('\n');
             }
             None => {

@@ -212,11 +212,8 @@ mod tests {
     #[test]
     fn columns_show_what_took_most() {
         // 2080 bins of 1 ns over 1040 px: the first px holds one bin of each of two agents.
-        let lane = TimelineRecord {
-            cpu: 0,
-            bin_ns: 1,
-            runs: vec![[0, 1, 0, 2], [1, 3, 1, 2], [4, 2076, -1, 0]],
-        };
+        let lane =
+            TimelineRecord { cpu: 0, bin_ns: 1, runs: vec![[0, 1, 0, 2], [1, 3, 1, 2], [4, 2076, -1, 0]] };
         let runs = columns(&lane, 2080);
         assert_eq!(runs, [(0, 1, 0, 2), (1, 1, 1, 2), (2, 1038, -1, 0)]);
     }

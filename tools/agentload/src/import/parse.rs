@@ -42,15 +42,10 @@ pub fn epoch(text: &str) -> Option<f64> {
         return None;
     }
     // Days since 1970: years start in March, so that a leap day is the last of its year.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let days =
-        365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + day
-            - 1
-            - 719_468;
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + day
+        - 1
+        - 719_468;
     Some((days * 86_400 + hour * 3600 + minute * 60) as f64 + second)
 }
 
@@ -60,15 +55,9 @@ pub fn category(cmd: &str) -> &'static str {
         cmd.split(|c: char| c.is_whitespace() || ";&|()".contains(c))
             .any(|w| words.contains(&w.rsplit('/').next().unwrap_or(w)))
     };
-    if cmd.contains("pytest")
-        || cmd.contains("unittest")
-        || cmd.contains(" test")
-        || has(&["tox", "ctest"])
-    {
+    if cmd.contains("pytest") || cmd.contains("unittest") || cmd.contains(" test") || has(&["tox", "ctest"]) {
         "test"
-    } else if has(&[
-        "pip", "pip3", "apt", "apt-get", "npm", "conda", "uv", "poetry",
-    ]) {
+    } else if has(&["pip", "pip3", "apt", "apt-get", "npm", "conda", "uv", "poetry"]) {
         "pkg"
     } else if has(&["make", "cmake", "cargo", "gcc", "g++", "ninja", "go"]) {
         "build"
@@ -80,9 +69,7 @@ pub fn category(cmd: &str) -> &'static str {
         } else {
             "pyrun"
         }
-    } else if has(&[
-        "grep", "rg", "sed", "awk", "cat", "head", "tail", "wc", "diff",
-    ]) {
+    } else if has(&["grep", "rg", "sed", "awk", "cat", "head", "tail", "wc", "diff"]) {
         "text"
     } else if has(&["ls", "find", "cp", "mv", "rm", "mkdir", "chmod", "tree"]) {
         "files"
@@ -103,12 +90,7 @@ mod tests {
             Some(1_770_415_921_274.0)
         );
         assert_eq!(epoch("2024-02-29T12:00:00Z"), Some(1_709_208_000.0));
-        for bad in [
-            "2026-02-06 22:12:01Z",
-            "2026-13-06T22:12:01Z",
-            "2026-02-06T22:12:01",
-            "x",
-        ] {
+        for bad in ["2026-02-06 22:12:01Z", "2026-13-06T22:12:01Z", "2026-02-06T22:12:01", "x"] {
             assert_eq!(epoch(bad), None, "{bad}");
         }
     }

@@ -6,21 +6,14 @@ struct Temp(PathBuf);
 
 impl Temp {
     fn new(name: &str) -> Temp {
-        let p =
-            std::env::temp_dir().join(format!("agentload-import-{name}-{}", std::process::id()));
+        let p = std::env::temp_dir().join(format!("agentload-import-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&p);
         std::fs::create_dir_all(p.join("set1/task_7_owner__repo-1/attempt_1")).unwrap();
         Temp(p)
     }
 
     fn write(&self, file: &str, text: &str) {
-        std::fs::write(
-            self.0
-                .join("set1/task_7_owner__repo-1/attempt_1")
-                .join(file),
-            text,
-        )
-        .unwrap();
+        std::fs::write(self.0.join("set1/task_7_owner__repo-1/attempt_1").join(file), text).unwrap();
     }
 }
 
@@ -35,20 +28,12 @@ impl Drop for Temp {
 fn averages(loads: &[f64]) -> Vec<Raw> {
     let age = 0.2;
     let mut cpu_s = 0.18;
-    let mut out = vec![Raw {
-        epoch: 1000.0,
-        cpu: Some(90.0),
-        mem_mb: Some(185.0),
-    }];
+    let mut out = vec![Raw { epoch: 1000.0, cpu: Some(90.0), mem_mb: Some(185.0) }];
     for (i, load) in loads.iter().enumerate() {
         cpu_s += load;
         let pct = 100.0 * cpu_s / (age + i as f64 + 1.0);
         let pct = (pct * 100.0).round() / 100.0;
-        out.push(Raw {
-            epoch: 1001.0 + i as f64,
-            cpu: Some(pct),
-            mem_mb: Some(185.0),
-        });
+        out.push(Raw { epoch: 1001.0 + i as f64, cpu: Some(pct), mem_mb: Some(185.0) });
     }
     out
 }
@@ -57,11 +42,7 @@ fn averages(loads: &[f64]) -> Vec<Raw> {
 fn cpu_is_reconstructed_from_lifetime_averages() {
     let loads = [0.5, 0.0, 0.0, 0.3, 0.02, 2.5, 0.0, 1.0];
     let raw = averages(&loads);
-    assert!(
-        (container_age(&raw) - 0.2).abs() < 0.02,
-        "{}",
-        container_age(&raw)
-    );
+    assert!((container_age(&raw) - 0.2).abs() < 0.02, "{}", container_age(&raw));
     let got = reconstruct(&raw);
     for (load, s) in loads.iter().zip(&got[1..]) {
         let pct = s.cpu_pct.unwrap();
@@ -119,10 +100,7 @@ fn an_attempt_becomes_a_task() {
         ("owner__repo-1", "set1", "attempt_1")
     );
     assert_eq!(task.calls.len(), 2);
-    assert_eq!(
-        (task.calls[0].tool.as_str(), task.calls[0].end),
-        ("Read", None)
-    );
+    assert_eq!((task.calls[0].tool.as_str(), task.calls[0].end), ("Read", None));
     let bash = &task.calls[1];
     assert_eq!(
         (bash.start, bash.end, bash.cat.as_deref(), bash.sidechain),
@@ -141,23 +119,15 @@ fn broken_files_are_named() {
     let fails = |t: &Temp| format!("{:#}", import(std::slice::from_ref(&t.0)).unwrap_err());
     assert!(fails(&t).contains("no attempt below it"));
     t.write("resources.json", "{\"samples\":[\n{]}");
-    assert!(
-        fails(&t).contains("resources.json:2: not JSON"),
-        "{}",
-        fails(&t)
-    );
+    assert!(fails(&t).contains("resources.json:2: not JSON"), "{}", fails(&t));
     t.write("resources.json", r#"{"samples":7}"#);
     assert!(fails(&t).contains("field \"samples\": expected an array"));
     t.write("resources.json", r#"{"samples":[{"epoch":"x"}]}"#);
-    assert!(fails(&t)
-        .contains("\"samples[0].epoch\": expected a number (s since 1970), found a string"));
+    assert!(fails(&t).contains("\"samples[0].epoch\": expected a number (s since 1970), found a string"));
     t.write("resources.json", RESOURCES);
     let (tasks, skipped) = import(std::slice::from_ref(&t.0)).unwrap();
     assert!(tasks.is_empty() && skipped[0].contains("no tool_calls.json"));
-    t.write(
-        "tool_calls.json",
-        r#"[{"timestamp":"yesterday","tool":"Bash"}]"#,
-    );
+    t.write("tool_calls.json", r#"[{"timestamp":"yesterday","tool":"Bash"}]"#);
     assert!(fails(&t).contains("\"[0].timestamp\": expected a time like"));
     t.write("tool_calls.json", CALLS);
     t.write("trace.jsonl", "{}\nnope\n");
@@ -166,10 +136,7 @@ fn broken_files_are_named() {
 
 #[test]
 fn task_names_lose_their_number() {
-    assert_eq!(
-        task_name("task_3_12rambau__sepal_ui-501"),
-        "12rambau__sepal_ui-501"
-    );
+    assert_eq!(task_name("task_3_12rambau__sepal_ui-501"), "12rambau__sepal_ui-501");
     assert_eq!(task_name("SQL_Data_Easy_2"), "SQL_Data_Easy_2");
     assert_eq!(task_name("task_force"), "task_force");
 }
