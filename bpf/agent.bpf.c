@@ -103,8 +103,19 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 		quantum_end = &tctx->quantum_end_ns;
 	}
 	/* Several CPUs may do this at once for one call: any of their times is as good. */
-	service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
-	tctx->is_long = rank_is_long(service, (void *)&knobs);
+	if (c && !rank_is_long(service, (void *)&knobs)) {
+		service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
+		tctx->is_long = rank_is_long(service, (void *)&knobs);
+		if (tctx->is_long) {
+			/* For the agent's debt: its calls are one long call together. */
+			base = &grp->base_ns;
+			quantum_end = &grp->quantum_end_ns;
+			cpu = grp->calls_cpu_ns;
+		}
+	} else {
+		service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
+		tctx->is_long = rank_is_long(service, (void *)&knobs);
+	}
 	if (requeue && cpu >= *quantum_end) {
 		*base = now;
 		/* On one CPU there is nothing to gain from long turns. */
@@ -550,6 +561,9 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 		if (debt)
 			__sync_fetch_and_sub(&grp->framework_debt_ns,
 					     debt < framework_leak ? debt : framework_leak);
+		/* Out of debt: the next time begins with a turn of its own. */
+		if (grp->debt_ns < knobs.debt_burst_ns)
+			grp->quantum_end_ns = 0;
 		used = grp->framework_tick_ns;
 		if (used)
 			__sync_fetch_and_sub(&grp->framework_tick_ns, used);

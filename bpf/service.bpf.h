@@ -31,6 +31,7 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	if (c) {
 		charge = rank_charge_ns(weighted, c->cpu_ns, grp->nr_calls, (void *)&knobs);
 		__sync_fetch_and_add(&c->cpu_ns, delta);
+		__sync_fetch_and_add(&grp->calls_cpu_ns, delta);
 		__sync_fetch_and_add(&c->service_ns, rank_wide_ns(weighted, c->nr_runnable));
 	} else if (tctx->role == ROLE_FRAMEWORK) {
 		__sync_fetch_and_add(&grp->framework_debt_ns, weighted);

@@ -69,6 +69,10 @@ struct group {
 	u64 debt_ns __attribute__((aligned(CACHELINE)));
 	u64 framework_debt_ns;
 	u64 framework_tick_ns;	/* framework CPU time since the last tick */
+	/* While its debt makes its calls long, they have turns as if they were one. */
+	u64 calls_cpu_ns;
+	u64 base_ns;
+	u64 quantum_end_ns;	/* calls_cpu_ns at which base_ns moves on; 0: not in debt */
 	u32 nr_runnable;
 	u64 ran_ns;		/* CPU time since the last tick, roughly: added to without a lock */
 } __attribute__((aligned(CACHELINE)));

@@ -54,5 +54,6 @@ fn splitting_does_not_pay() {
     );
     assert!(long + splitter > 0.9 * machine, "the machine was not busy");
     assert!(share <= 0.6, "the splitter has {share:.2} of the machine, its equal share is 0.5");
-    assert!(share >= 0.3, "and it does not starve: {share:.2}");
+    // Less than half, for each of its turns waits for the last of its calls; but it has turns.
+    assert!(share >= 0.2, "and it does not starve: {share:.2}");
 }
