@@ -220,8 +220,11 @@ static __always_inline struct head dsq_head(u64 dsq)
 static __always_inline bool keeps_cpu(struct task_struct *prev, struct task_ctx *tctx,
 				      struct cpu_ctx *cctx, u64 now, u64 best, struct head *longs)
 {
-	u64 key = task_key(prev, tctx, now, true);
+	u64 key;
 
+	/* A task that is kept does not stop: what it has had so far counts now. */
+	service_charge(prev, tctx, now);
+	key = task_key(prev, tctx, now, true);
 	if (!rank_before(key, best))
 		return false;
 	/* Between long tasks their places decide. */
