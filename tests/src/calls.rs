@@ -96,10 +96,11 @@ pub fn check_calls(plan: &[Agent], records: &[Record], log: &Log, clock: Clock) 
             let more = end.cpu_ns as f64 - c.cpu_ms * MS;
             over = over.max(more);
             if clock == Clock::Guest {
-                // The work itself, and fork, exec and exit of each process.
-                assert!(more >= -0.01 * c.cpu_ms * MS, "{c:?} {end:?}");
+                // The work itself, and fork, exec and exit of each process. The work is measured in
+                // time on the CPU that calibrated it, and simulated CPUs differ by up to an eighth.
+                assert!(more >= -0.15 * c.cpu_ms * MS, "{c:?} {end:?}");
                 let start = 40.0 + 10.0 * f64::from(end.processes);
-                assert!(more <= (0.1 * c.cpu_ms + start) * MS, "{c:?} {end:?}");
+                assert!(more <= (0.15 * c.cpu_ms + start) * MS, "{c:?} {end:?}");
             }
             demand += c.cpu_ms * MS;
             used += end.cpu_ns as f64;
