@@ -42,6 +42,7 @@
 #include "roles.bpf.h"
 #include "cpus.bpf.h"
 #include "service.bpf.h"
+#include "tick.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -71,6 +72,7 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 	struct call *c = call_at(tctx->call);
 	u64 service, cpu, debt, *base, *quantum_end;
 	u32 width = 1;
+	bool indebted;
 
 	tctx->is_long = 0;
 	/*
@@ -102,20 +104,16 @@ static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64
 		base = &tctx->base_ns;
 		quantum_end = &tctx->quantum_end_ns;
 	}
-	/* Several CPUs may do this at once for one call: any of their times is as good. */
-	if (c && !rank_is_long(service, (void *)&knobs)) {
-		service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
-		tctx->is_long = rank_is_long(service, (void *)&knobs);
-		if (tctx->is_long) {
-			/* For the agent's debt: its calls are one long call together. */
-			base = &grp->base_ns;
-			quantum_end = &grp->quantum_end_ns;
-			cpu = grp->calls_cpu_ns;
-		}
-	} else {
-		service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
-		tctx->is_long = rank_is_long(service, (void *)&knobs);
+	/* Long only for its agent's debt: then the agent's calls are one long call together. */
+	indebted = c && !rank_is_long(service, (void *)&knobs);
+	service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
+	tctx->is_long = rank_is_long(service, (void *)&knobs);
+	if (indebted && tctx->is_long) {
+		base = &grp->base_ns;
+		quantum_end = &grp->quantum_end_ns;
+		cpu = grp->calls_cpu_ns;
 	}
+	/* Several CPUs may do this at once for one call: any of their times is as good. */
 	if (requeue && cpu >= *quantum_end) {
 		*base = now;
 		/* On one CPU there is nothing to gain from long turns. */
@@ -516,75 +514,10 @@ int BPF_PROG(on_cgroup_attach, struct cgroup *dst, const char *path, struct task
 	return 0;
 }
 
-struct tick_timer {
-	struct bpf_timer timer;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct tick_timer);
-} tick_timers SEC(".maps");
-
-/*
- * Forgive each group its share of CPU time, end framework phases that have
- * gone quiet, and count competitors. Off the hot path, once in tick_ns.
- */
-static int on_tick(void *map, int *key, struct bpf_timer *timer)
-{
-	u64 now = scx_bpf_now();
-	u64 leak = rank_leak_ns(tick_ns, nr_cpus_online, nr_active_groups);
-	u64 framework_leak = tick_ns * framework_rate_pct / 100;
-	u32 active = 0, competitors = 0, i;
-
-	/* Unknown to the verifier, so that every turn of the loop looks alike. */
-	__sink(active);
-	__sink(competitors);
-	bpf_for(i, 0, groups_top) {
-		struct group *grp = group_at(i);
-		u64 debt, used;
-
-		if (!grp)
-			break;
-		if (grp->nr_runnable || grp->ran_ns > tick_ns / 20) {
-			u32 n = grp->nr_runnable;
-
-			active++;
-			/* An agent's tasks take turns as calls, others by themselves. */
-			competitors += (grp->flags & GROUP_AGENT) && grp->nr_calls < n ?
-				grp->nr_calls : n;
-		}
-		grp->ran_ns = 0;
-		/* Subtracted, not stored: others add meanwhile. */
-		debt = grp->debt_ns;
-		if (debt)
-			__sync_fetch_and_sub(&grp->debt_ns, debt < leak ? debt : leak);
-		debt = grp->framework_debt_ns;
-		if (debt)
-			__sync_fetch_and_sub(&grp->framework_debt_ns,
-					     debt < framework_leak ? debt : framework_leak);
-		/* Out of debt: the next time begins with a turn of its own. */
-		if (grp->debt_ns < knobs.debt_burst_ns)
-			grp->quantum_end_ns = 0;
-		used = grp->framework_tick_ns;
-		if (used)
-			__sync_fetch_and_sub(&grp->framework_tick_ns, used);
-		if (grp->phase == PHASE_FRAMEWORK && !grp->nr_calls && used < tick_ns / 10 &&
-		    time_delta(now, grp->phase_since_ns) >= tick_ns)
-			phase_set(grp, i, PHASE_LLM_WAIT, now);
-	}
-	nr_active_groups = active ? active : 1;
-	round_quantum_ns = round_target_ns * nr_cpus_online / (competitors ? competitors : 1);
-	bpf_timer_start(timer, tick_ns, 0);
-	return 0;
-}
-
 s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 {
 	const struct cpumask *online = scx_bpf_get_online_cpumask();
-	struct bpf_timer *timer;
-	u32 key = 0, i;
+	u32 i;
 	s32 err;
 
 	nr_cpus_online = bpf_cpumask_weight(online);
@@ -613,12 +546,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 
 		bpf_map_push_elem(&free_calls, &slot, 0);
 	}
-	timer = bpf_map_lookup_elem(&tick_timers, &key);
-	if (!timer)
-		return -ENOENT;
-	bpf_timer_init(timer, &tick_timers, CLOCK_MONOTONIC);
-	bpf_timer_set_callback(timer, on_tick);
-	return bpf_timer_start(timer, tick_ns, 0);
+	return tick_start();
 }
 
 void BPF_STRUCT_OPS(agent_exit, struct scx_exit_info *ei)

@@ -78,7 +78,7 @@ static __noinline u32 group_alloc(u64 id, u32 flags, u64 now)
 	__builtin_memset(grp, 0, sizeof(*grp));
 	grp->cgroup_id = id;
 	grp->phase_since_ns = now;
-	grp->flags = flags | GROUP_USED;
+	grp->flags = flags;
 	return slot;
 }
 

@@ -58,9 +58,8 @@ enum agent_rule {
 
 /* Group flags. */
 enum agent_group_flags {
-	GROUP_USED	= 1,
-	GROUP_AGENT	= 2,	/* an agent: its tasks have roles */
-	GROUP_CANDIDATE	= 4,	/* a container: becomes an agent when a framework shows up */
+	GROUP_AGENT	= 1,	/* an agent: its tasks have roles */
+	GROUP_CANDIDATE	= 2,	/* a container: becomes an agent when a framework shows up */
 };
 
 enum agent_event_type {
@@ -107,7 +106,7 @@ enum agent_stat {
 	STAT_NO_GROUP_SLOT,	/* cgroups without a slot of their own */
 	STAT_LOST_EVENTS,	/* ring buffer full */
 	STAT_PHASES,		/* phase transitions */
-	STAT_AGED,		/* queued tasks that waited longer than their rank delay */
+	STAT_AGED,		/* dispatches at which the first long task had waited long enough */
 	STAT_NR,
 };
 

@@ -9,12 +9,12 @@
  *
  * base is when the work became runnable (or last used up a quantum), service
  * is the CPU time its tool call has had so far, times its width. New calls
- * have no service and so no delay: they run at once. A call that has had much is put behind every
- * call that starts within the next delay(service): least attained service
- * first. Between calls that have had about the same, base decides: first come,
- * first served, for one quantum each. A quantum is about the service had so
- * far: short calls are not cut into pieces, and equals do not crawl side by
- * side, which would delay them all.
+ * have no service and so no delay: they run at once. A call that has had much
+ * is put behind every call that starts within the next delay(service): least
+ * attained service first. Between calls that have had about the same, base
+ * decides: first come, first served, for one quantum each. A quantum is about
+ * the service had so far: short calls are not cut into pieces, and equals do
+ * not crawl side by side, which would delay them all.
  *
  * Width is the number of the call's tasks that are runnable at once. CPU time
  * counts that many times, because a call that has gone wide is rarely a short
@@ -26,8 +26,8 @@
  * sharing is the worst schedule for demands that are alike, and nothing is
  * known any more of which of them ends first; each process beyond the first is
  * worth width_bonus_ns there, since a wide call is out of the way soonest. The
- * queue runs when nothing
- * shorter is there, or when its head has waited for delay_cap_ns.
+ * queue runs when nothing shorter is there, or when its head has waited for
+ * delay_cap_ns.
  *
  * So nothing waits for ever: what is not long gets ahead of everything that
  * starts delay_cap_ns after it, what is long of everything shorter after
@@ -49,9 +49,7 @@ struct rank_knobs {
 	u64 debt_burst_ns;	/* debt that is forgiven */
 };
 
-/*
- * delay of a call that has had @service_ns, in ns, at most delay_cap_ns.
- */
+/* Delay of a call that has had @service_ns, in ns, at most delay_cap_ns. */
 static inline u64 rank_delay_ns(u64 service_ns, const struct rank_knobs *k)
 {
 	/* Compare before multiplying: service may be days. */

@@ -141,6 +141,7 @@ impl<'a> Scheduler<'a> {
             queued: self.counter(bpf_intf::agent_stat_STAT_QUEUED)?,
             preempt: self.counter(bpf_intf::agent_stat_STAT_PREEMPT)?,
             kept: self.counter(bpf_intf::agent_stat_STAT_KEPT)?,
+            aged: self.counter(bpf_intf::agent_stat_STAT_AGED)?,
             phases: self.counter(bpf_intf::agent_stat_STAT_PHASES)?,
             no_call_slot: self.counter(bpf_intf::agent_stat_STAT_NO_CALL_SLOT)?,
             no_group_slot: self.counter(bpf_intf::agent_stat_STAT_NO_GROUP_SLOT)?,

@@ -41,6 +41,8 @@ pub struct Metrics {
     pub preempt: u64,
     #[stat(desc = "Slices renewed because nothing queued ranked higher")]
     pub kept: u64,
+    #[stat(desc = "Looks at the queue at which a long call had waited for as long as any may")]
+    pub aged: u64,
     #[stat(desc = "Agents and other cgroups that wanted CPU time in the last tick")]
     pub groups_active: u64,
     #[stat(desc = "Longest quantum of a long call now, in ms")]
@@ -67,6 +69,7 @@ impl Metrics {
             queued: self.queued - old.queued,
             preempt: self.preempt - old.preempt,
             kept: self.kept - old.kept,
+            aged: self.aged - old.aged,
             phases: self.phases - old.phases,
             no_call_slot: self.no_call_slot - old.no_call_slot,
             no_group_slot: self.no_group_slot - old.no_group_slot,
@@ -79,11 +82,11 @@ impl Metrics {
         writeln!(
             w,
             "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
-             direct {} queued {} preempt {} kept {} | \
+             direct {} queued {} preempt {} kept {} aged {} | \
              active {} quantum {} ms | lost {} no-slot {}/{}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
-            self.direct, self.queued, self.preempt, self.kept,
+            self.direct, self.queued, self.preempt, self.kept, self.aged,
             self.groups_active, self.quantum_ms,
             self.lost_events, self.no_call_slot, self.no_group_slot,
         )?;

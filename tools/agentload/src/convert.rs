@@ -31,6 +31,22 @@ pub struct Params {
     pub mem: bool,
 }
 
+impl Params {
+    /// All of each task once, at the speed of the recording.
+    pub fn as_recorded() -> Params {
+        Params {
+            agents: None,
+            window_s: None,
+            from_s: None,
+            speedup: 1.0,
+            call_speedup: 1.0,
+            cpu_scale: 1.0,
+            seed: 1,
+            mem: true,
+        }
+    }
+}
+
 /// Framework work of a turn for the framework itself and for each tool it does itself, in ms;
 /// CPU beyond that is taken as CPU of the wait.
 const TURN_WORK_MS: f64 = 200.0;

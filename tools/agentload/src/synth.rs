@@ -111,17 +111,7 @@ mod tests {
         let plan =
             generate(&Params { profile: Profile::Published, agents: 12, turns: 8, ..Params::default() });
         let tasks = to_tasks(&plan);
-        let p = convert::Params {
-            agents: None,
-            window_s: None,
-            from_s: None,
-            speedup: 1.0,
-            call_speedup: 1.0,
-            cpu_scale: 1.0,
-            seed: 1,
-            mem: true,
-        };
-        let back = convert::convert(&tasks, &p);
+        let back = convert::convert(&tasks, &convert::Params::as_recorded());
         let calls = |plan: &[Agent]| plan.iter().flat_map(|a| &a.turns).map(|t| t.calls.len()).sum::<usize>();
         assert_eq!(calls(&back), calls(&plan));
         let cpu = |plan: &[Agent]| -> f64 {

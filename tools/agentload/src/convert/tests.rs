@@ -2,19 +2,6 @@
 use super::*;
 use crate::traces::Sample;
 
-fn params() -> Params {
-    Params {
-        agents: None,
-        window_s: None,
-        from_s: None,
-        speedup: 1.0,
-        call_speedup: 1.0,
-        cpu_scale: 1.0,
-        seed: 1,
-        mem: true,
-    }
-}
-
 fn call(start: f64, end: Option<f64>, tool: &str) -> TraceCall {
     TraceCall { start, end, tool: tool.into(), cat: Some("test".into()), cmd: String::new(), sidechain: 0 }
 }
@@ -44,7 +31,7 @@ fn one(t: &Task, p: &Params) -> Agent {
 fn a_call_gets_the_cpu_of_its_window() {
     // 50 % of a core from 5 to 9 s.
     let t = task(vec![call(5.0, Some(9.0), "Bash")], |t| if t > 5.0 && t <= 9.0 { 50.0 } else { 0.0 });
-    let a = one(&t, &params());
+    let a = one(&t, &Params::as_recorded());
     assert_eq!(a.turns.len(), 2, "the rest after the call is a turn without calls");
     assert_eq!(a.turns[0].think_ms, 5000.0);
     let c = &a.turns[0].calls[0];
@@ -55,7 +42,7 @@ fn a_call_gets_the_cpu_of_its_window() {
 #[test]
 fn more_than_a_core_is_width() {
     let t = task(vec![call(5.0, Some(6.0), "Bash")], |_| 250.0);
-    let c = &one(&t, &params()).turns[0].calls[0];
+    let c = &one(&t, &Params::as_recorded()).turns[0].calls[0];
     assert_eq!(c.width(), 3);
     assert!((c.cpu_ms() - 2500.0).abs() < 0.01);
 }
@@ -63,7 +50,7 @@ fn more_than_a_core_is_width() {
 #[test]
 fn scales_apply_to_their_own_part() {
     let t = task(vec![call(5.0, Some(9.0), "Bash")], |t| if t > 5.0 && t <= 9.0 { 50.0 } else { 0.0 });
-    let p = Params { speedup: 5.0, call_speedup: 2.0, cpu_scale: 0.5, ..params() };
+    let p = Params { speedup: 5.0, call_speedup: 2.0, cpu_scale: 0.5, ..Params::as_recorded() };
     let a = one(&t, &p);
     assert_eq!(a.turns[0].think_ms, 1000.0);
     let s = &a.turns[0].calls[0].stages[0];
@@ -79,7 +66,7 @@ fn other_tools_are_framework_work() {
             1.0
         }
     });
-    let a = one(&t, &params());
+    let a = one(&t, &Params::as_recorded());
     assert!(a.turns.iter().all(|t| t.calls.is_empty()));
     let t = &a.turns[0];
     assert!((t.framework_ms - 190.0).abs() < 1.0, "{}", t.framework_ms);
@@ -89,7 +76,7 @@ fn other_tools_are_framework_work() {
 #[test]
 fn overlapping_calls_share_a_turn_and_the_cpu() {
     let t = task(vec![call(5.0, Some(9.0), "Bash"), call(7.0, Some(11.0), "Bash")], |_| 80.0);
-    let a = one(&t, &params());
+    let a = one(&t, &Params::as_recorded());
     let calls = &a.turns[0].calls;
     assert_eq!(calls.len(), 2);
     assert_eq!(calls[1].offset_ms, 2000.0);
@@ -102,10 +89,10 @@ fn overlapping_calls_share_a_turn_and_the_cpu() {
 #[test]
 fn an_end_that_is_not_known_is_the_next_call() {
     let t = task(vec![call(5.0, None, "Bash"), call(8.0, Some(9.0), "Bash")], |_| 0.0);
-    let a = one(&t, &params());
+    let a = one(&t, &Params::as_recorded());
     assert_eq!(a.turns[0].calls[0].span_ms(), 3000.0);
     let t = task(vec![call(5.0, None, "Bash")], |_| 0.0);
-    assert_eq!(one(&t, &params()).turns[0].calls[0].span_ms(), 15000.0);
+    assert_eq!(one(&t, &Params::as_recorded()).turns[0].calls[0].span_ms(), 15000.0);
 }
 
 #[test]
@@ -116,8 +103,8 @@ fn memory_is_above_the_base_and_can_be_left_out() {
             s.mem_mb = 680.0;
         }
     }
-    assert_eq!(one(&t, &params()).turns[0].calls[0].stages[0].mem_mb, 500.0);
-    let none = one(&t, &Params { mem: false, ..params() });
+    assert_eq!(one(&t, &Params::as_recorded()).turns[0].calls[0].stages[0].mem_mb, 500.0);
+    let none = one(&t, &Params { mem: false, ..Params::as_recorded() });
     assert_eq!((none.base_mb, none.turns[0].calls[0].stages[0].mem_mb), (0.0, 0.0));
 }
 
@@ -127,7 +114,7 @@ fn unknown_cpu_is_skipped() {
     for s in &mut t.samples {
         s.cpu_pct = None;
     }
-    let a = one(&t, &params());
+    let a = one(&t, &Params::as_recorded());
     assert_eq!(a.turns[0].calls[0].cpu_ms(), 0.0);
     assert_eq!(a.turns[0].calls[0].span_ms(), 2000.0);
 }
@@ -135,12 +122,12 @@ fn unknown_cpu_is_skipped() {
 #[test]
 fn windows_cut_and_rotate() {
     let t = task(vec![call(5.0, Some(9.0), "Bash"), call(15.0, Some(16.0), "Bash")], |_| 10.0);
-    let p = Params { from_s: Some(6.0), window_s: Some(2.0), ..params() };
+    let p = Params { from_s: Some(6.0), window_s: Some(2.0), ..Params::as_recorded() };
     let a = one(&t, &p);
     assert_eq!(a.turns.len(), 1);
     assert!((a.turns[0].calls[0].span_ms() - 2000.0).abs() < 0.01);
     // The second agent of the only task takes the window after it.
-    let p = Params { agents: Some(3), from_s: Some(4.0), window_s: Some(6.0), ..params() };
+    let p = Params { agents: Some(3), from_s: Some(4.0), window_s: Some(6.0), ..Params::as_recorded() };
     let plan = convert(&[t], &p);
     assert_eq!(plan.len(), 3);
     assert_eq!(plan[1].turns[0].calls.len(), 1);
