@@ -4,5 +4,6 @@
 
 pub mod calls;
 pub mod events;
-pub mod policy;
 pub mod vm;
+
+pub use agentpolicy as policy;

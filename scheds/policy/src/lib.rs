@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! The pure functions of `bpf/rank.h` and `bpf/classify.h`, as `policy.c` compiles them.
+//! The pure functions of `bpf/rank.h` and `bpf/classify.h`, as `policy.c` compiles them for the host:
+//! for the tests, and for schedulers in user space.
 
 use std::ffi::c_char;
 
@@ -22,7 +23,7 @@ pub const DEFAULT_KNOBS: Knobs = Knobs {
     delay_slope: 4,
     delay_cap_ns: 6_000_000_000,
     long_service_ns: 1_500_000_000,
-    width_bonus_ns: 500_000_000,
+    width_bonus_ns: 200_000_000,
     quantum_min_ns: 20_000_000,
     quantum_max_ns: 8_000_000_000,
     debt_knee_ns: 100_000_000,
@@ -184,9 +185,15 @@ pub fn glob_max_steps() -> u32 {
 pub fn glob(glob: &str, name: &str, max_steps: u32) -> GlobEnd {
     let (max_glob, max_name) = glob_lengths();
     assert!(glob.len() <= max_glob && name.len() <= max_name, "too long: {glob:?} {name:?}");
+    match_bytes(glob.as_bytes(), name.as_bytes(), max_steps)
+}
+
+/// [`glob`], for what is known to be short enough.
+fn match_bytes(glob: &[u8], name: &[u8], max_steps: u32) -> GlobEnd {
+    let (max_glob, max_name) = glob_lengths();
     let (mut g, mut n) = (vec![0u8; max_glob + 1], vec![0u8; max_name + 1]);
-    g[..glob.len()].copy_from_slice(glob.as_bytes());
-    n[..name.len()].copy_from_slice(name.as_bytes());
+    g[..glob.len()].copy_from_slice(glob);
+    n[..name.len()].copy_from_slice(name);
     let mut steps = 0;
     let raw = unsafe { policy_glob(g.as_ptr().cast(), n.as_ptr().cast(), max_steps, &mut steps) };
     let matches = match raw {
@@ -195,6 +202,15 @@ pub fn glob(glob: &str, name: &str, max_steps: u32) -> GlobEnd {
         _ => Some(false),
     };
     GlobEnd { matches, steps }
+}
+
+/// True if a cgroup's name matches one component of a glob, both as the kernel half sees them: at
+/// most as long as [`glob_lengths`] says, what is beyond that is not looked at.
+pub fn component_matches(glob: &[u8], name: &[u8]) -> bool {
+    let (max_glob, max_name) = glob_lengths();
+    match_bytes(&glob[..glob.len().min(max_glob)], &name[..name.len().min(max_name)], glob_max_steps())
+        .matches
+        == Some(true)
 }
 
 /// `classify_exec()`.

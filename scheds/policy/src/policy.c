@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The policy headers of the kernel half, compiled for the host: each pure
- * function once more as an extern one, for src/policy.rs.
+ * function once more as an extern one, for lib.rs.
  */
 #include <stddef.h>
 
@@ -11,7 +11,7 @@ enum { false, true };
 #include "rank.h"
 #include "classify.h"
 
-/* src/policy.rs has a struct of the same layout: a knob more is one more there. */
+/* lib.rs has a struct of the same layout: a knob more is one more there. */
 _Static_assert(sizeof(struct rank_knobs) == 8 * sizeof(u64), "struct Knobs");
 _Static_assert(offsetof(struct rank_knobs, width_bonus_ns) == 3 * sizeof(u64), "struct Knobs");
 _Static_assert(offsetof(struct rank_knobs, debt_burst_ns) == 7 * sizeof(u64), "struct Knobs");
