@@ -5,7 +5,10 @@ use crate::results::{BASELINE, OURS};
 use anyhow::{bail, Context, Result};
 use std::path::{Path, PathBuf};
 
-/// Options that the project's scheduler is measured with.
+/// The project's other scheduler, with the same ranking in user space.
+const IN_USER_SPACE: &str = "scx_agentland";
+
+/// Options that the project's schedulers are measured with.
 const OUR_OPTIONS: &str = "--agent-cgroup 'agents/*'";
 
 /// A scheduler to measure.
@@ -26,12 +29,12 @@ pub struct Program {
 }
 
 impl Scheduler {
-    /// Reads `eevdf`, `scx_agent`, `NAME` or `NAME=COMMAND LINE`; programs are looked for in
+    /// Reads `eevdf`, `scx_agent`, `scx_agentland`, `NAME` or `NAME=COMMAND LINE`; programs are looked for in
     /// `bin_dir`, then in the folders of `path` (as $PATH).
     pub fn parse(text: &str, bin_dir: &Path, path: &str) -> Result<Scheduler> {
         let (name, line) = match text.split_once('=') {
             Some((name, line)) => (name.trim(), line.trim().to_string()),
-            None if text == OURS => (OURS, format!("{OURS} {OUR_OPTIONS}")),
+            None if [OURS, IN_USER_SPACE].contains(&text) => (text, format!("{text} {OUR_OPTIONS}")),
             None => (text.trim(), text.trim().to_string()),
         };
         let usable = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
@@ -85,6 +88,14 @@ mod tests {
         assert_eq!((sh.name.as_str(), sh.command()), ("mine", "sh -c 'x y'"));
         assert_eq!(parse("sh").unwrap().command(), "sh");
         assert_eq!(parse("x=/bin/sh -e").unwrap().command(), "sh -e");
+        let dir = std::env::temp_dir().join(format!("agentbench-schedulers-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for ours in ["scx_agent", "scx_agentland"] {
+            std::fs::write(dir.join(ours), "").unwrap();
+            let found = Scheduler::parse(ours, &dir, "").unwrap();
+            assert_eq!((found.name.as_str(), found.command()), (ours, &*format!("{ours} {OUR_OPTIONS}")));
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
         let missing = Scheduler::parse("scx_agent", none, "").unwrap_err().to_string();
         assert!(missing.contains("--bin-dir"), "{missing}");
         for bad in ["", "a b", "x=", "../x=sh"] {
