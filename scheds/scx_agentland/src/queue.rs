@@ -72,8 +72,9 @@ impl<T> Queue<T> {
         self.arrivals.push_back((now_ns, long, slot));
     }
 
-    /// The task to run next: whoever has waited for too long, else by rank, long ones last.
-    pub fn pop(&mut self, now_ns: u64) -> Option<T> {
+    /// The task to run next, and its rank: whoever has waited for too long, as if it were a new call,
+    /// else by rank, long ones last.
+    pub fn pop(&mut self, now_ns: u64) -> Option<(Rank, T)> {
         while let Some(&(since_ns, long, slot)) = self.arrivals.front() {
             let queue = if long { &mut self.long } else { &mut self.short };
             let overdue = now_ns.saturating_sub(since_ns) >= self.max_wait_ns;
@@ -83,10 +84,13 @@ impl<T> Queue<T> {
             self.arrivals.pop_front();
             if let Some(task) = queue.remove(&slot) {
                 self.nr_overdue += 1;
-                return Some(task);
+                return Some((Rank::Key(now_ns), task));
             }
         }
-        self.short.pop_first().or_else(|| self.long.pop_first()).map(|(_, task)| task)
+        match self.short.pop_first() {
+            Some(((key, _), task)) => Some((Rank::Key(key.0), task)),
+            None => self.long.pop_first().map(|((place, _), task)| (Rank::Long(place.0), task)),
+        }
     }
 }
 
@@ -95,7 +99,7 @@ mod tests {
     use super::*;
 
     fn drain(q: &mut Queue<&'static str>, now_ns: u64) -> Vec<&'static str> {
-        std::iter::from_fn(|| q.pop(now_ns)).collect()
+        std::iter::from_fn(|| q.pop(now_ns)).map(|(_, task)| task).collect()
     }
 
     #[test]
@@ -125,11 +129,12 @@ mod tests {
         q.push(Rank::Long(1 << 40), "long", 100);
         q.push(Rank::Key(1 << 40), "low", 200);
         q.push(Rank::Key(1), "first", 900);
-        assert_eq!(q.pop(1099), Some("first"));
+        assert_eq!(q.pop(1099), Some((Rank::Key(1), "first")));
         for now_ns in [1100, 1101] {
             q.push(Rank::Key(0), "new", now_ns);
         }
-        assert_eq!(drain(&mut q, 1199), ["long", "new", "new", "low"]);
+        assert_eq!(q.pop(1199), Some((Rank::Key(1199), "long")));
+        assert_eq!(drain(&mut q, 1199), ["new", "new", "low"]);
         assert_eq!(q.nr_overdue, 1);
         assert!(q.arrivals.len() <= 3, "the served are forgotten in time");
         q.push(Rank::Key(0), "last", 5000);

@@ -253,7 +253,7 @@ impl Ranks {
         let group = task.place.map_or(0, |p| p.group);
         let group = self.groups.entry(group).or_default();
         let knobs = &self.knobs;
-        let mut account = match task.place.map(|p| p.work) {
+        let account = match task.place.map(|p| p.work) {
             // They serve everybody.
             Some(Work::Kernel) if task.own.service_ns < FRAMEWORK_BURST_NS => {
                 return Rank::Key(now.wrapping_sub(FRAMEWORK_LEAD_NS));
@@ -271,7 +271,7 @@ impl Ranks {
             Some(Work::Outside) | None => None,
         };
         let is_call = account.is_some();
-        let account = account.as_deref_mut().unwrap_or(&mut task.own);
+        let account = account.unwrap_or(&mut task.own);
         let service_ns = policy::service_ns(account.service_ns, group.debt_ns, knobs);
         let is_long = policy::is_long(service_ns, knobs);
         // Long only for its agent's debt: then the agent's calls are one long call together.

@@ -180,11 +180,6 @@ impl Table {
         self.groups.retain(|_, id| used.contains(id));
         gone
     }
-
-    /// Tasks known.
-    pub fn len(&self) -> usize {
-        self.known.len()
-    }
 }
 
 #[cfg(test)]
@@ -330,9 +325,9 @@ mod tests {
         let (mut m, mut t) = Machine::with_agent();
         m.task(11, 10, 11, "sh", "/agents/a1");
         m.work(&mut t, 11);
-        assert_eq!(t.len(), 3, "with its parents");
+        assert_eq!(t.known.len(), 3, "with its parents");
         let mut gone = t.prune(&|pid| pid == 1);
         gone.sort();
-        assert_eq!((gone, t.len(), t.groups.len()), (vec![10, 11], 1, 1));
+        assert_eq!((gone, t.known.len(), t.groups.len()), (vec![10, 11], 1, 1));
     }
 }

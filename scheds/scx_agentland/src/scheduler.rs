@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// a scheduler that leaves a task waiting for 5 s.
 const MAX_WAIT: Duration = Duration::from_secs(3);
 
+/// No key is farther from now than the lead of a framework, or the delay of a call.
+const FARTHEST_NS: i64 = 6_400_000_000;
+
 /// Name of the scheduler in /sys/kernel/sched_ext/root/ops, before its version.
 const OPS_NAME: &str = "agentland";
 
@@ -158,14 +161,13 @@ impl<'a> Scheduler<'a> {
     /// leave. The others are ranked again against those that come.
     fn give_out(&mut self, now: u64) {
         let mut idle = self.bpf.nr_online_cpus_mut().saturating_sub(*self.bpf.nr_running_mut() + 1);
-        while let Some(Waiting { mut task, bound }) = self.queue.pop(now) {
+        while let Some((rank, Waiting { mut task, bound })) = self.queue.pop(now) {
             if !bound {
                 let cpu = if idle > 0 { self.bpf.select_cpu(task.pid, task.cpu, task.flags) } else { -1 };
                 task.cpu = if cpu >= 0 { cpu } else { RL_CPU_ANY };
                 idle = if cpu >= 0 { idle - 1 } else { 0 };
             }
-            // The kernel half's queues are in this order: that of our decisions.
-            task.vtime = now;
+            task.vtime = order(rank, now);
             self.ranks.started(task.pid, now);
             if let Some(stats) = &mut self.stats {
                 stats.runs += 1;
@@ -205,6 +207,19 @@ impl<'a> Scheduler<'a> {
     }
 }
 
+/// Place in the queues of the kernel half, for a task that is given out `now`.
+///
+/// Not all that is given out runs at once: a kernel thread may be first on the CPU that we leave, and
+/// then the task waits there while we give out others. Those should be first that rank first, but none
+/// may wait for long: differences count a sixteenth, and so at most for 0.4 s either way.
+fn order(rank: Rank, now: u64) -> u64 {
+    let behind_ns = match rank {
+        Rank::Key(key) => (key.wrapping_sub(now) as i64).clamp(-FARTHEST_NS, FARTHEST_NS),
+        Rank::Long(_) => FARTHEST_NS,
+    };
+    now.wrapping_add_signed(behind_ns / 16)
+}
+
 /// What the policy goes by.
 fn arrival(task: &QueuedTask) -> Arrival {
     Arrival {
@@ -215,5 +230,22 @@ fn arrival(task: &QueuedTask) -> Arrival {
         ran_ns: task.stop_ts.saturating_sub(task.start_ts),
         woke_up: task.exec_runtime == 0,
         weight: task.weight.clamp(1, 10_000) as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_out_is_in_order_and_ages() {
+        const S: u64 = 1_000_000_000;
+        let now = 2 * S;
+        let ranks = [Rank::Key(now.wrapping_sub(6 * S)), Rank::Key(now), Rank::Key(now + S), Rank::Long(0)];
+        for pair in ranks.windows(2) {
+            assert!(agentpolicy::before(order(pair[0], now), order(pair[1], now)), "{pair:?}");
+        }
+        let later = now + S;
+        assert!(agentpolicy::before(order(Rank::Key(u64::MAX >> 1), now), order(ranks[0], later)), "{later}");
     }
 }
