@@ -14,8 +14,8 @@ use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 /// Longest wait for a CPU, while rank decides before that. scx_rustland_core has the kernel end
-/// a scheduler that leaves a task waiting for 5 s.
-const MAX_WAIT: Duration = Duration::from_secs(3);
+/// a scheduler that leaves a task waiting for 5 s; what is left of that is for hosts that stall.
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// No key is farther from now than the lead of a framework, or the delay of a call.
 const FARTHEST_NS: i64 = 6_400_000_000;
