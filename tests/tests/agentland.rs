@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The ranking in user space: loads, runs a load to its end, tells calls apart, and gives the host
-//! back.
+//! back. In lock-step mode, because it has but 5 s until the kernel's watchdog ends it: a busy host
+//! stops a guest on the host's clock for longer.
 
 use agentload::generate::{generate, Params};
 use agentload::jsonl;
@@ -15,19 +16,20 @@ fn a_load_under_the_ranking_in_user_space() {
         program.is_file(),
         "no scx_agentland beside scx_agent: build it (cargo build --release --workspace)"
     );
-    let plan = generate(&Params { agents: 6, turns: 2, seed: 3, overlap_pct: 50.0, ..Params::default() });
+    let plan = generate(&Params { agents: 6, turns: 1, seed: 3, overlap_pct: 50.0, ..Params::default() });
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("plan.jsonl");
     jsonl::write_file(&file, &plan).unwrap();
-    // More than the four CPUs can do at once outside the agents too, so that tasks have to wait.
+    // Every CPU is busy, so that tasks have to wait: only of those it is told.
     let left = Boot::command(
         "agentland",
-        "for i in 1 2 3 4; do (while :; do :; done) & done; \
+        "for i in 1 2 3 4 5 6 7 8; do (while :; do :; done) & done; \
          agentload run --plan /plan.jsonl --mem off --comm-from-plan --out /out/records.jsonl && sleep 1",
     )
     .file(&file, "/plan.jsonl")
     .program(&program)
     .scheduler("scx_agentland --agent-cgroup 'agents/*' -v --stats 0.5")
+    .lockstep()
     .run();
     left.assert_scheduled();
     let scheduler = left.outcome.scheduler.as_ref().expect("asked for");
