@@ -78,7 +78,7 @@ fn the_newest_call_gives_way() {
     left.assert_kernel_well();
     let facts = left.facts();
     let log = left.text("pressure.err");
-    for line in lines(&log, &["host"]) {
+    for line in lines(&log, &["pressure:"]) {
         println!("{line}");
     }
     let statuses = [("new_held", "0"), ("old_status", "0"), ("new_status", "0"), ("status", "0")];

@@ -119,10 +119,14 @@ pub struct Agent {
     pub baseline: Option<u64>,
     /// It has had a tool call: not all that it holds is the framework's.
     pub had_tool: bool,
-    /// memory.current in bytes when the burst began, or when it was last looked at.
+    /// memory.current in bytes when it was last looked at.
     pub current: u64,
+    /// The same when the burst began, of an agent without a baseline.
+    pub at_entry: u64,
     /// memory.events' `high` at the last look at the burst.
     pub high_events: Option<u64>,
+    /// When the burst last grew or was throttled.
+    pub grew: Option<Instant>,
     /// In LLM wait: last look, and how long tasks had stalled then, in us.
     pub looked: Option<(Instant, u64)>,
     pub review_at: Instant,
@@ -146,7 +150,9 @@ impl Agent {
             baseline: None,
             had_tool: false,
             current: 0,
+            at_entry: 0,
             high_events: None,
+            grew: None,
             looked: None,
             review_at: now,
             pause: Duration::ZERO,
@@ -166,9 +172,16 @@ impl Agent {
         }
         self.had_tool |= to == Phase::Tool;
         (self.phase, self.since) = (to, now);
-        (self.looked, self.high_events) = (None, None);
+        (self.looked, self.high_events, self.grew) = (None, None, None);
         (self.review_at, self.reclaim_at) = (now, now);
         (self.pause, self.retry) = (Duration::ZERO, RETRY_MIN);
+    }
+
+    /// Notes what an agent without a baseline has as its burst begins.
+    pub fn note_entry(&mut self) {
+        if self.baseline.is_none() {
+            self.at_entry = self.cgroup.current().unwrap_or(0);
+        }
     }
 
     /// When to look again at an agent that waits: soon if it has just changed.
@@ -192,7 +205,7 @@ impl Agent {
     /// # Errors
     /// memory.max cannot be read.
     pub fn bounds(&self, tunables: &Tunables, original: Limit) -> io::Result<Bounds> {
-        let floor = tunables.floor(self.baseline.unwrap_or(self.current));
+        let floor = tunables.floor(self.baseline.unwrap_or(self.at_entry));
         Ok(Bounds { floor, original, max: self.cgroup.max()? })
     }
 

@@ -8,7 +8,7 @@ use super::host::Host;
 use super::journal::Journal;
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
-use super::policy::{self, Burst, Trust, Tunables};
+use super::policy::Tunables;
 use super::restore::restore;
 use super::worker::{Job, Reclaimed};
 use super::Counters;
@@ -16,7 +16,6 @@ use crate::agents::Phase;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
 use log::{debug, info, warn};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -26,6 +25,9 @@ use std::time::{Duration, Instant};
 const TICK_BUSY: Duration = Duration::from_millis(250);
 /// The same while nothing but settled waits is there.
 const TICK_IDLE: Duration = Duration::from_secs(1);
+
+/// Least time between two rounds of sharing, however many calls begin.
+const SHARE_MIN: Duration = Duration::from_millis(50);
 
 /// What the controller is told.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub struct Controller {
     pub pressed: bool,
     /// When the knobs were last checked for values of others.
     pub checked: Instant,
+    /// When the headroom was last shared among bursts.
+    pub shared: Instant,
     pub guard: Option<Guard>,
 }
 
@@ -134,12 +138,15 @@ impl Controller {
         a.enter(to, at);
         match to {
             Phase::LlmWait => (),
-            Phase::Tool if self.pressed => {
-                a.current = a.cgroup.current().unwrap_or(a.current);
+            Phase::Framework => self.set(id, None, "the framework is never held"),
+            Phase::Tool if self.pressed && at >= self.shared + SHARE_MIN => {
+                a.note_entry();
                 self.share();
             }
-            Phase::Framework => self.set(id, None, "the framework is never held"),
-            Phase::Tool => self.set(id, None, "a burst opens"),
+            Phase::Tool => {
+                self.set(id, None, "a burst opens");
+                self.agents.get_mut(&id).map(Agent::note_entry);
+            }
         }
     }
 
@@ -195,114 +202,8 @@ impl Controller {
         }
     }
 
-    /// Looks at an agent in LLM wait.
-    fn review(&mut self, id: u64, now: Instant) {
-        let (tunables, pressed) = (&self.tunables, self.pressed);
-        let Some(a) = self.agents.get_mut(&id) else { return };
-        let waited = now.duration_since(a.since);
-        if a.knob.foreign || now < a.review_at || (waited < tunables.settle && !pressed) {
-            return;
-        }
-        let mut look = || -> io::Result<_> {
-            let usage = a.cgroup.usage()?;
-            let stalled_us = a.cgroup.stalled_us();
-            let (last, stalled) = match a.looked {
-                Some((at, us)) => {
-                    let part = (stalled_us - us.min(stalled_us)) as f32 / 1e4;
-                    let s = now.duration_since(at).as_secs_f32().max(1e-3);
-                    (at, part / s > policy::AGENT_STALLED_PCT)
-                }
-                None => (a.since, false),
-            };
-            a.looked = Some((now, stalled_us));
-            a.current = usage.current;
-            let elapsed = now.duration_since(last);
-            let trust = match (a.had_tool, stalled) {
-                (false, _) => Trust::OnlyFramework,
-                (true, true) => Trust::Stalls,
-                (true, false) => Trust::No,
-            };
-            a.baseline = Some(policy::baseline(a.baseline, &usage, elapsed, trust));
-            let found = a.cgroup.high()?;
-            let bounds = a.bounds(tunables, a.original(found))?;
-            Ok((policy::settle(&usage, &bounds, stalled, pressed), found))
-        };
-        let (settled, found) = match look() {
-            Ok(looked) => looked,
-            Err(e) => return self.trouble(id, e.into()),
-        };
-        let lower = policy::worth(found, settled.high);
-        let reclaim = settled.reclaim > 0 && !a.reclaiming && now >= a.reclaim_at;
-        a.review_later(now, lower || a.reclaiming || reclaim);
-        if reclaim {
-            a.reclaiming = true;
-            let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
-            let job = Job { cgroup, bytes: settled.reclaim, cache_only: settled.cache_only, wanted };
-            let _ = self.jobs.send(job);
-        }
-        if lower {
-            self.set(id, Some(settled.high), settled.rule);
-        }
-    }
-
-    /// Shares what the host has left among the bursts, oldest first.
-    fn share(&mut self) {
-        let mut ids: Vec<u64> =
-            self.agents.iter().filter(|(_, a)| a.phase == Phase::Tool).map(|(id, _)| *id).collect();
-        ids.sort_by_key(|id| self.agents[id].since);
-        let mut bursts = Vec::new();
-        let mut shared = Vec::new();
-        for id in ids {
-            match self.burst(id) {
-                Ok((burst, found)) => {
-                    bursts.push(burst);
-                    shared.push((id, found));
-                }
-                Err(e) => self.trouble(id, e.into()),
-            }
-        }
-        let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
-        for ((id, found), grant) in shared.into_iter().zip(policy::share(&bursts, headroom)) {
-            if policy::worth(found, grant.high) {
-                self.set(id, Some(grant.high), grant.rule);
-            }
-        }
-    }
-
-    fn burst(&mut self, id: u64) -> io::Result<(Burst, Limit)> {
-        let a = self.agents.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
-        let (current, events, found) = (a.cgroup.current()?, a.cgroup.high_events(), a.cgroup.high()?);
-        let bounds = a.bounds(&self.tunables, a.original(found))?;
-        let needs = a.high_events != Some(events) || current > a.current;
-        (a.current, a.high_events) = (current, Some(events));
-        Ok((Burst { current, needs, weight: a.cgroup.weight(), bounds }, found))
-    }
-
-    fn reclaimed(&mut self, answer: Reclaimed, now: Instant) {
-        self.counters.reclaimed.fetch_add(answer.got, Ordering::Relaxed);
-        let Some(a) = self.agents.get_mut(&answer.id) else { return };
-        a.reclaiming = false;
-        a.review_at = now;
-        info!(
-            "memory: agent {:?}: {:?}: rule \"reclaim leftovers\": baseline {}: memory.reclaim {}, got {}",
-            a.name,
-            a.phase,
-            mb(a.baseline.unwrap_or(0)),
-            mb(answer.asked),
-            mb(answer.got)
-        );
-        match answer.result {
-            Ok(()) => (),
-            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => a.reclaim_later(now),
-            Err(e) => {
-                a.reclaim_later(now);
-                self.trouble(answer.id, e.into());
-            }
-        }
-    }
-
     /// Sets an agent's memory.high, None for the original, and says so.
-    fn set(&mut self, id: u64, to: Option<Limit>, rule: &str) {
+    pub(super) fn set(&mut self, id: u64, to: Option<Limit>, rule: &str) {
         let Some(a) = self.agents.get_mut(&id) else { return };
         if a.knob.broken && to.is_some() {
             return;
@@ -329,7 +230,7 @@ impl Controller {
     }
 
     /// Says what went wrong with an agent, once.
-    fn trouble(&mut self, id: u64, trouble: Trouble) {
+    pub(super) fn trouble(&mut self, id: u64, trouble: Trouble) {
         let Some(a) = self.agents.get_mut(&id) else { return };
         match trouble {
             Trouble::Io(e) if is_gone(&e) => self.gone(id),

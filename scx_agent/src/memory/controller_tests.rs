@@ -5,6 +5,7 @@ use super::super::limit::MB;
 use super::*;
 use crossbeam::channel::unbounded;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 
 /// The limit of 200 MB, less a little file cache, with 64 MB of slack: in whole pages.
@@ -49,6 +50,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         host: plenty().unwrap(),
         pressed: false,
         checked: now,
+        shared: now,
         guard: None,
     };
     c.handle(Message::Found { id, name: "a\n".into() }, now);

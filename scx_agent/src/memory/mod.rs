@@ -3,10 +3,11 @@
 //! reports. An agent that waits for its model is held to what it needs for that, a tool call gets
 //! its memory at once, and when the host runs short the newest tool calls wait, never a framework.
 //!
-//! `policy` decides, `controller` carries out; `journal`, `restore` and `guard` see to it that
+//! `policy` decides, `controller` carries out (`waits` and `bursts`); `journal`, `restore` and `guard` see to it that
 //! every original value comes back whatever ends the daemon.
 
 mod agent;
+mod bursts;
 mod controller;
 mod guard;
 mod host;
@@ -17,6 +18,7 @@ mod options;
 mod policy;
 mod restore;
 mod rundir;
+mod waits;
 mod worker;
 
 pub use controller::Message;
@@ -123,6 +125,7 @@ impl Memory {
             host: Host::now()?,
             pressed: false,
             checked: Instant::now(),
+            shared: Instant::now(),
             guard: Some(Guard::start(verbose)?),
         };
         let thread = std::thread::Builder::new()

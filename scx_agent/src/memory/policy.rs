@@ -13,6 +13,10 @@ const STEP_MIN: u64 = 4 * MB;
 /// What the oldest burst may grow by between two decisions, however little the host has left: so
 /// one of them always gets to its end and gives its memory back.
 const OLDEST_GROWTH: u64 = 8 * MB;
+/// What a burst that does not grow may use more than it does, so that it can begin to.
+const IDLE_GROWTH: u64 = 16 * MB;
+/// How long after it has grown a burst counts as one that does: they do not grow evenly.
+pub const NEEDS: Duration = Duration::from_secs(2);
 /// How long the baseline takes to follow a rise of usage.
 const RISE: Duration = Duration::from_secs(60);
 /// PSI of an agent, some avg10 in percent, from which it needs what it has: no more is reclaimed.
@@ -161,7 +165,7 @@ pub fn worth(old: Limit, new: Limit) -> bool {
 pub struct Burst {
     /// memory.current in bytes.
     pub current: u64,
-    /// Grown, or throttled, since the last decision: it needs more now.
+    /// Has grown or was throttled in the last [`NEEDS`]: it needs more now.
     pub needs: bool,
     /// Its share against others, the cgroup's cpu.weight: 1..=10000.
     pub weight: u64,
@@ -178,10 +182,10 @@ pub struct Grant {
 /// Shares the host's `headroom` (available minus reserve, in bytes; may be negative) among
 /// `bursts`, oldest first.
 ///
-/// Every burst keeps its floor. What they hold above it is theirs, oldest first, as far as the
-/// pool goes; of the newest, at most an eighth is taken back at a time. What is then left goes to
-/// those that need it now by weight, each half as much as the one before it, so that the newest
-/// are throttled first.
+/// Every burst keeps its floor, and the oldest all it has. What the others hold above the floor is
+/// theirs, oldest first, as far as the pool goes; of the newest, at most an eighth is taken back at
+/// a time. What is then left goes to those that need it now by weight, each half as much as the one
+/// before it, so that the newest are throttled first.
 pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let held = |b: &Burst| b.current.saturating_sub(b.bounds.floor);
     let all_held = bursts.iter().map(held).fold(0u64, u64::saturating_add);
@@ -191,9 +195,10 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     };
     let kept: Vec<u64> = bursts
         .iter()
-        .map(|b| {
-            let keep = held(b).min(pool);
-            pool -= keep;
+        .enumerate()
+        .map(|(i, b)| {
+            let keep = if i == 0 { held(b) } else { held(b).min(pool) };
+            pool = pool.saturating_sub(keep);
             keep
         })
         .collect();
@@ -205,11 +210,11 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
         let (wanted, rule) = if claim > 0.0 && oldest {
             (b.current.saturating_add(extra.max(OLDEST_GROWTH)), "oldest burst goes on")
         } else if keep < held(b) {
-            ((b.bounds.floor + keep).max(b.current / 8 * 7), "newest burst gives back")
+            ((b.bounds.floor + keep).max(b.current / 8 * 7), "younger burst gives back")
         } else if claim > 0.0 {
             (b.current.saturating_add(extra), "share of headroom by weight")
         } else {
-            (b.current.saturating_add(STEP_MIN), "burst does not grow")
+            (b.current.saturating_add(IDLE_GROWTH), "burst does not grow")
         };
         oldest = oldest && claim == 0.0;
         Grant { high: b.bounds.apply(wanted), rule }
