@@ -50,6 +50,16 @@ fact after_current "$(current a)"
 fact after_swap "$(cat $cg/agents/a/memory.swap.current)"
 fact after_high_events $(($(high_events a) - before))
 
+# What a call leaves running grows while the agent waits, beyond its limit: it gets room.
+framework grows 20
+wait_for 60 isnt grows max
+tool grows "(sleep 6; agentload burn --stages 2000000:0:1:$((300 * MB))) </dev/null >/dev/null 2>&1 & exit 0"
+wait_for 60 isnt grows max
+above() { [ "$(current $1)" -gt "$2" ]; }
+wait_for 60 above grows $((300 * 1048576))
+fact grown $?
+fact grown_high_events "$(high_events grows)"
+
 # Somebody else's value, and a cgroup that goes away.
 framework foreign 20
 framework removed 20
@@ -129,5 +139,5 @@ sleep 4
 fact without_high "$(high a)"
 stop_scheduler TERM
 fact guards_left "$(pidof scx_agent)"
-for a in a limited foreign; do echo 1 >$cg/agents/$a/cgroup.kill; done
+for a in a limited foreign grows; do echo 1 >$cg/agents/$a/cgroup.kill; done
 wait

@@ -42,6 +42,13 @@ fn limits_follow_phases_and_come_back() {
     assert_eq!(facts.get("after_high_events"), "0", "reclaim is proactive, nobody is throttled");
     assert!(!lines(&log, &["reclaim leftovers", "memory.reclaim"]).is_empty());
 
+    // Growth in LLM wait.
+    assert_eq!(facts.get("grown"), "0", "{log}");
+    for line in lines(&log, &["agent \"grows\"", "ran into its limit"]) {
+        println!("{line}");
+    }
+    assert!(!lines(&log, &["agent \"grows\"", "LlmWait", "ran into its limit"]).is_empty(), "{log}");
+
     // Values of others, and cgroups that go away.
     assert_eq!(facts.get("removed_limited"), "0");
     let warnings = log.lines().filter(|l| l.contains("WARN")).collect::<Vec<_>>();

@@ -123,7 +123,7 @@ pub struct Agent {
     pub current: u64,
     /// The same when the burst began, of an agent without a baseline.
     pub at_entry: u64,
-    /// memory.events' `high` at the last look at the burst.
+    /// memory.events' `high` at the last look in this phase.
     pub high_events: Option<u64>,
     /// When the burst last grew or was throttled.
     pub grew: Option<Instant>,

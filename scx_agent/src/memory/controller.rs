@@ -3,6 +3,7 @@
 //! what has to be watched is looked at on a timer.
 
 use super::agent::{Agent, Trouble};
+use super::events::Watcher;
 use super::guard::Guard;
 use super::host::Host;
 use super::journal::Journal;
@@ -38,6 +39,8 @@ pub enum Message {
     Gone { id: u64 },
     /// An agent goes to another phase; `at` is when the daemon was told.
     Phase { id: u64, to: Phase, at: Instant },
+    /// memory.events of an agent changed: it may have run into its limit.
+    Events { id: u64 },
     /// What a reclaim job came to.
     Reclaimed(Reclaimed),
     /// Put everything back and end.
@@ -62,6 +65,8 @@ pub struct Controller {
     /// When the headroom was last shared among bursts.
     pub shared: Instant,
     pub guard: Option<Guard>,
+    /// None where the kernel does not tell of events: then the timer has to do.
+    pub watcher: Option<Watcher>,
 }
 
 impl Controller {
@@ -101,6 +106,7 @@ impl Controller {
             Message::Found { id, name } => self.found(id, name, now),
             Message::Gone { id } => self.gone(id),
             Message::Phase { id, to, at } => self.phase(id, to, at),
+            Message::Events { id } => self.events(id, now),
             Message::Reclaimed(answer) => self.reclaimed(answer, now),
             Message::Stop => (),
         }
@@ -114,6 +120,9 @@ impl Controller {
         }
         match Cgroup::by_id(&self.root, id) {
             Ok(cgroup) if cgroup.has_memory() => {
+                if let Some(Err(e)) = self.watcher.as_ref().map(|w| w.add(&cgroup)) {
+                    info!("memory: agent {name:?}: cannot watch memory.events: {e}; the timer has to do");
+                }
                 self.agents.insert(id, Agent::new(name, cgroup, now));
             }
             Ok(_) => info!("memory: agent {name:?} has no memory.high: left alone"),
@@ -147,6 +156,16 @@ impl Controller {
                 self.set(id, None, "a burst opens");
                 self.agents.get_mut(&id).map(Agent::note_entry);
             }
+        }
+    }
+
+    /// An agent has run into its limit: it is reviewed at once, not at the next tick.
+    fn events(&mut self, id: u64, now: Instant) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        match a.phase {
+            Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, now),
+            Phase::Tool if self.pressed && now >= self.shared + SHARE_MIN => self.share(),
+            _ => (),
         }
     }
 

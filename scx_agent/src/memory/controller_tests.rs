@@ -52,6 +52,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         checked: now,
         shared: now,
         guard: None,
+        watcher: None,
     };
     c.handle(Message::Found { id, name: "a\n".into() }, now);
     Bench { c, id, root: Root(root), jobs, now }
@@ -218,4 +219,22 @@ fn the_end_puts_back() {
         assert_eq!(high, (1024 * MB).to_string());
         assert!(!root.0.join("memory.journal").exists());
     }
+}
+
+#[test]
+fn who_runs_into_the_limit_in_a_wait_gets_room() {
+    let mut b = bench("relief", 200);
+    b.tick(2);
+    assert_eq!(b.high(), HELD);
+    let event = |b: &mut Bench| b.c.handle(Message::Events { id: b.id }, b.now);
+    event(&mut b);
+    assert_eq!(b.high(), HELD, "another event than `high`");
+    b.uses(264);
+    fs::write(b.file("memory.events"), "low 0\nhigh 9\n").unwrap();
+    event(&mut b);
+    assert_eq!(b.high(), (330 * MB).to_string());
+    b.c.pressed = true;
+    fs::write(b.file("memory.events"), "low 0\nhigh 11\n").unwrap();
+    event(&mut b);
+    assert_eq!(b.high(), (330 * MB).to_string(), "not on a host that runs short");
 }

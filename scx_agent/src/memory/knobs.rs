@@ -50,6 +50,11 @@ impl Cgroup {
         Ok(Cgroup { dir, id, path })
     }
 
+    /// A path of one of its files that holds while this is open.
+    pub fn file(&self, name: &str) -> PathBuf {
+        format!("/proc/self/fd/{}/{name}", self.dir.as_raw_fd()).into()
+    }
+
     /// False if the memory controller is off for this cgroup.
     pub fn has_memory(&self) -> bool {
         self.read("memory.high").is_ok()

@@ -9,6 +9,7 @@
 mod agent;
 mod bursts;
 mod controller;
+mod events;
 mod guard;
 mod host;
 mod journal;
@@ -27,10 +28,11 @@ pub use options::Options;
 use anyhow::{Context, Result};
 use controller::Controller;
 use crossbeam::channel::{unbounded, Sender};
+use events::Watcher;
 use guard::Guard;
 use host::Host;
 use journal::Journal;
-use log::{error, warn};
+use log::{error, info, warn};
 use restore::restore;
 use rundir::{RunDir, RUN_DIR};
 use std::collections::BTreeMap;
@@ -127,6 +129,9 @@ impl Memory {
             checked: Instant::now(),
             shared: Instant::now(),
             guard: Some(Guard::start(verbose)?),
+            watcher: Watcher::start(messages.clone())
+                .inspect_err(|e| info!("memory: no inotify ({e}): limits that are hit are seen by the timer"))
+                .ok(),
         };
         let thread = std::thread::Builder::new()
             .name("memory".into())

@@ -155,6 +155,12 @@ pub fn settle(usage: &Usage, bounds: &Bounds, stalled: bool, pressed: bool) -> S
     Settled { high, reclaim: step, cache_only: usage.cache >= step, rule: "reclaim leftovers" }
 }
 
+/// The limit of an agent that has run into its own in LLM wait while the host has memory: room for
+/// a good part of what it has.
+pub fn relief(usage: &Usage, bounds: &Bounds) -> Limit {
+    bounds.apply(usage.current.saturating_add((usage.current / 4).max(64 * MB)))
+}
+
 /// Whether a limit that is `new` instead of `old` is worth a write.
 pub fn worth(old: Limit, new: Limit) -> bool {
     old != new && old.bytes().abs_diff(new.bytes()) >= STEP_MIN.max(old.bytes().min(new.bytes()) / 64)

@@ -25,6 +25,7 @@ impl Controller {
             Ok(looked) => looked,
             Err(e) => return self.trouble(id, e.into()),
         };
+        a.high_events.get_or_insert_with(|| a.cgroup.high_events());
         let lower = policy::worth(found, settled.high);
         let reclaim = settled.reclaim > 0 && !a.reclaiming && now >= a.reclaim_at;
         a.review_later(now, lower || a.reclaiming || reclaim);
@@ -36,6 +37,30 @@ impl Controller {
         }
         if lower {
             self.set(id, Some(settled.high), settled.rule);
+        }
+    }
+
+    /// Gives an agent that has run into its limit in LLM wait room to grow: something that a tool
+    /// left running needs it, or the framework, and the host has it.
+    pub(super) fn relieve(&mut self, id: u64, now: Instant) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        let events = a.cgroup.high_events();
+        if a.high_events.replace(events).is_none_or(|old| old == events) {
+            return;
+        }
+        let bounds = || -> io::Result<_> {
+            let (usage, found) = (a.cgroup.usage()?, a.cgroup.high()?);
+            Ok((usage, a.bounds(&self.tunables, a.original(found))?))
+        };
+        match bounds() {
+            Ok((usage, bounds)) => {
+                a.current = usage.current;
+                // What it has got is not taken back at once.
+                a.reclaim_later(now);
+                a.review_later(now, false);
+                self.set(id, Some(policy::relief(&usage, &bounds)), "ran into its limit");
+            }
+            Err(e) => self.trouble(id, e.into()),
         }
     }
 
