@@ -2,12 +2,15 @@
 //! What the kernel half reports: agents, their phases, their tool calls.
 
 use crate::bpf_intf;
+use crate::memory;
+use crossbeam::channel::Sender;
 use log::{debug, info, warn};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// What an agent is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,6 +100,8 @@ pub struct Agents {
     by_slot: BTreeMap<u32, Agent>,
     cgroup_root: PathBuf,
     log: Option<(PathBuf, BufWriter<File>)>,
+    /// The memory controller, if there is one.
+    memory: Option<Sender<memory::Message>>,
     /// Records that could not be understood.
     pub malformed: u64,
     /// CPU time of finished calls, in ns.
@@ -108,7 +113,11 @@ pub struct Agents {
 impl Agents {
     /// # Errors
     /// The event log cannot be created.
-    pub fn new(cgroup_root: &Path, log: Option<&Path>) -> anyhow::Result<Self> {
+    pub fn new(
+        cgroup_root: &Path,
+        log: Option<&Path>,
+        memory: Option<Sender<memory::Message>>,
+    ) -> anyhow::Result<Self> {
         use anyhow::Context;
         let log = log
             .map(|path| {
@@ -121,6 +130,7 @@ impl Agents {
             by_slot: BTreeMap::new(),
             cgroup_root: cgroup_root.into(),
             log,
+            memory,
             malformed: 0,
             calls_cpu_ns: 0,
             calls_wait_ns: 0,
@@ -176,6 +186,14 @@ impl Agents {
         }
     }
 
+    /// Tell the memory controller, before anything else is done with an event.
+    fn tell(&self, message: memory::Message) {
+        if let Some(memory) = &self.memory {
+            // One that has ended has put its knobs back.
+            let _ = memory.send(message);
+        }
+    }
+
     fn write_log(&mut self, event: &Event) {
         let Some((path, out)) = &mut self.log else { return };
         let written = serde_json::to_writer(&mut *out, event)
@@ -199,16 +217,19 @@ impl Agents {
                 let text = raw.text();
                 let name = if text.is_empty() { self.path_of(raw.cgroup_id) } else { text };
                 let phase = Phase::LlmWait;
+                self.tell(memory::Message::Found { id: raw.cgroup_id, name: name.clone() });
                 self.by_slot.insert(raw.group, Agent { name: name.clone(), cgroup_id: raw.cgroup_id, phase });
                 Some(Event::Agent { at_ns, agent: name, cgroup_id: raw.cgroup_id })
             }
             bpf_intf::agent_event_type_EVENT_AGENT_GONE => {
+                self.tell(memory::Message::Gone { id: raw.cgroup_id });
                 let agent = self.name(raw.group);
                 self.by_slot.remove(&raw.group);
                 Some(Event::AgentGone { at_ns, agent })
             }
             bpf_intf::agent_event_type_EVENT_PHASE => {
                 let (from, to) = (Phase::from_raw(raw.phase_from)?, Phase::from_raw(raw.phase_to)?);
+                self.tell(memory::Message::Phase { id: raw.cgroup_id, to, at: Instant::now() });
                 if let Some(a) = self.by_slot.get_mut(&raw.group).filter(|a| a.cgroup_id == raw.cgroup_id) {
                     a.phase = to;
                 }
@@ -311,7 +332,7 @@ mod tests {
 
     #[test]
     fn phases_and_calls_are_counted() {
-        let mut a = Agents::new(Path::new("/nonexistent"), None).unwrap();
+        let mut a = Agents::new(Path::new("/nonexistent"), None, None).unwrap();
         a.handle(bytes(&event(bpf_intf::agent_event_type_EVENT_AGENT)));
         assert_eq!(a.counts(), (1, [1, 0, 0]));
         let mut p = event(bpf_intf::agent_event_type_EVENT_PHASE);
@@ -329,7 +350,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_counted_not_believed() {
-        let mut a = Agents::new(Path::new("/nonexistent"), None).unwrap();
+        let mut a = Agents::new(Path::new("/nonexistent"), None, None).unwrap();
         a.handle(&[]);
         a.handle(&[0xff; 16]);
         a.handle(bytes(&event(99)));

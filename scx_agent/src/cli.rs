@@ -84,6 +84,9 @@ pub struct Opts {
     /// Print the version and exit.
     #[arg(short = 'V', long)]
     pub version: bool,
+
+    #[command(flatten)]
+    pub memory: crate::memory::Options,
 }
 
 fn parse_comm(s: &str) -> Result<String, String> {

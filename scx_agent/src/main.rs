@@ -8,6 +8,7 @@ mod bpf_intf;
 mod bpf_skel;
 mod cli;
 mod globs;
+mod memory;
 mod preflight;
 mod scheduler;
 mod stats;
@@ -48,6 +49,12 @@ fn run(opts: &Opts) -> Result<()> {
         stats::server_data().describe_meta(&mut std::io::stdout(), None)?;
         return Ok(());
     }
+    if let Some(daemon) = opts.memory.memory_guard {
+        return memory::guard(daemon);
+    }
+    if opts.memory.restore_memory {
+        return memory::restore_and_exit();
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let on_signal = stop.clone();
     ctrlc::set_handler(move || on_signal.store(true, Ordering::Relaxed)).context("cannot handle signals")?;
@@ -55,6 +62,8 @@ fn run(opts: &Opts) -> Result<()> {
         return stats::monitor(interval(secs, "--monitor")?, stop);
     }
     preflight::Host::this().check()?;
+    // Dropped last: knobs are put back whichever way this function ends.
+    let memory = memory::Memory::start(&opts.memory, opts.verbose)?;
     if let Some(secs) = opts.stats {
         let (interval, stop) = (interval(secs, "--stats")?, stop.clone());
         std::thread::spawn(move || {
@@ -65,7 +74,8 @@ fn run(opts: &Opts) -> Result<()> {
     }
     loop {
         let mut object = MaybeUninit::uninit();
-        let mut scheduler = scheduler::Scheduler::start(opts, &mut object)?;
+        let link = memory.as_ref().map(memory::Memory::link);
+        let mut scheduler = scheduler::Scheduler::start(opts, link, &mut object)?;
         let exit = scheduler.run(&stop)?;
         if stop.load(Ordering::Relaxed) || !exit.should_restart() {
             return Ok(());

@@ -6,6 +6,7 @@ use crate::bpf_intf;
 use crate::bpf_skel::*;
 use crate::cli::Opts;
 use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
+use crate::memory;
 use crate::stats::{self, Metrics};
 use anyhow::{bail, Context, Result};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
@@ -30,14 +31,19 @@ pub struct Scheduler<'a> {
     events: RingBuffer<'a>,
     agents: Rc<RefCell<Agents>>,
     stats: StatsServer<(), Metrics>,
+    memory: Option<memory::Link>,
 }
 
 impl<'a> Scheduler<'a> {
-    /// Load and enable the scheduler.
+    /// Load and enable the scheduler, and tell the memory controller what it sees.
     ///
     /// # Errors
     /// The kernel refuses it, or a file cannot be written; the host keeps its scheduler.
-    pub fn start(opts: &Opts, object: &'a mut MaybeUninit<OpenObject>) -> Result<Self> {
+    pub fn start(
+        opts: &Opts,
+        memory: Option<memory::Link>,
+        object: &'a mut MaybeUninit<OpenObject>,
+    ) -> Result<Self> {
         let mut builder = BpfSkelBuilder::default();
         builder.obj_builder.debug(opts.verbose > 2);
         let mut skel = scx_ops_open!(builder, object, agent_ops, None)
@@ -46,7 +52,9 @@ impl<'a> Scheduler<'a> {
         set_knobs(&mut skel, opts)?;
         let mut skel = scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?;
 
-        let agents = Rc::new(RefCell::new(Agents::new(Path::new(CGROUP_ROOT), opts.events.as_deref())?));
+        let told = memory.as_ref().map(|m| m.messages.clone());
+        let agents =
+            Rc::new(RefCell::new(Agents::new(Path::new(CGROUP_ROOT), opts.events.as_deref(), told)?));
         let mut ring = RingBufferBuilder::new();
         let sink = agents.clone();
         ring.add(&skel.maps.events, move |record| {
@@ -57,7 +65,7 @@ impl<'a> Scheduler<'a> {
         let link =
             Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
         let stats = StatsServer::new(stats::server_data()).launch().context("cannot serve statistics")?;
-        let this = Scheduler { skel, link, events, agents, stats };
+        let this = Scheduler { skel, link, events, agents, stats, memory };
         this.events.consume()?;
         this.report_found(opts);
         Ok(this)
@@ -125,7 +133,12 @@ impl<'a> Scheduler<'a> {
         let calls = self.counter(bpf_intf::agent_stat_STAT_CALLS)?;
         let calls_ended = self.counter(bpf_intf::agent_stat_STAT_CALLS_ENDED)?;
         let data = self.skel.maps.data_data.as_ref().context("the kernel half has no data")?;
+        let memory = self.memory.as_ref().map(memory::Link::counts).unwrap_or_default();
         Ok(Metrics {
+            memory_limited: memory.limited,
+            memory_writes: memory.high_writes,
+            memory_reclaimed_mb: memory.reclaimed_mb,
+            memory_foreign: memory.foreign,
             agents: n,
             groups_active: data.nr_active_groups.into(),
             quantum_ms: data.round_quantum_ns / 1_000_000,

@@ -55,6 +55,14 @@ pub struct Metrics {
     pub no_group_slot: u64,
     #[stat(desc = "Events lost because the ring buffer was full")]
     pub lost_events: u64,
+    #[stat(desc = "Agents held to a memory limit now")]
+    pub memory_limited: u64,
+    #[stat(desc = "Writes of memory.high")]
+    pub memory_writes: u64,
+    #[stat(desc = "Memory reclaimed from agents that wait for their model, in MB")]
+    pub memory_reclaimed_mb: u64,
+    #[stat(desc = "Agents whose memory.high somebody else sets, left alone")]
+    pub memory_foreign: u64,
 }
 
 impl Metrics {
@@ -74,6 +82,8 @@ impl Metrics {
             no_call_slot: self.no_call_slot - old.no_call_slot,
             no_group_slot: self.no_group_slot - old.no_group_slot,
             lost_events: self.lost_events - old.lost_events,
+            memory_writes: self.memory_writes - old.memory_writes,
+            memory_reclaimed_mb: self.memory_reclaimed_mb - old.memory_reclaimed_mb,
             ..self.clone()
         }
     }
@@ -83,12 +93,14 @@ impl Metrics {
             w,
             "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
              direct {} queued {} preempt {} kept {} aged {} | \
-             active {} quantum {} ms | lost {} no-slot {}/{}",
+             active {} quantum {} ms | lost {} no-slot {}/{} | \
+             memory limited {} writes {} reclaimed {} MB foreign {}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
             self.direct, self.queued, self.preempt, self.kept, self.aged,
             self.groups_active, self.quantum_ms,
             self.lost_events, self.no_call_slot, self.no_group_slot,
+            self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_foreign,
         )?;
         Ok(())
     }

@@ -115,6 +115,18 @@ impl Boot {
         self
     }
 
+    /// With this much memory, as QEMU takes it.
+    pub fn mem(mut self, mem: &str) -> Boot {
+        self.guest.mem = mem.into();
+        self
+    }
+
+    /// With a kernel module, and those it depends on.
+    pub fn module(mut self, name: &str) -> Boot {
+        self.guest.modules.push(name.into());
+        self
+    }
+
     /// With a variable in the command's environment.
     pub fn env(mut self, name: &str, value: &str) -> Boot {
         self.guest.command = format!("{name}='{value}' {}", self.guest.command);

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Tool calls on a host that runs short.
+
+use super::controller::Controller;
+use super::limit::Limit;
+use super::policy::{self, Burst};
+use crate::agents::Phase;
+use std::io;
+use std::time::Instant;
+
+impl Controller {
+    /// Shares what the host has left among the bursts, oldest first.
+    pub(super) fn share(&mut self) {
+        self.shared = Instant::now();
+        let mut ids: Vec<u64> =
+            self.agents.iter().filter(|(_, a)| a.phase == Phase::Tool).map(|(id, _)| *id).collect();
+        ids.sort_by_key(|id| self.agents[id].since);
+        let mut bursts = Vec::new();
+        let mut shared = Vec::new();
+        for id in ids {
+            match self.burst(id) {
+                Ok((burst, found)) => {
+                    bursts.push(burst);
+                    shared.push((id, found));
+                }
+                Err(e) => self.trouble(id, e.into()),
+            }
+        }
+        let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
+        for ((id, found), grant) in shared.into_iter().zip(policy::share(&bursts, headroom)) {
+            if policy::worth(found, grant.high) {
+                self.set(id, Some(grant.high), grant.rule);
+            }
+        }
+    }
+
+    fn burst(&mut self, id: u64) -> io::Result<(Burst, Limit)> {
+        let a = self.agents.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
+        let (current, events, found) = (a.cgroup.current()?, a.cgroup.high_events(), a.cgroup.high()?);
+        let bounds = a.bounds(&self.tunables, a.original(found))?;
+        if a.high_events != Some(events) || current > a.current {
+            a.grew = Some(Instant::now());
+        }
+        let needs = a.grew.is_some_and(|at| at.elapsed() < policy::NEEDS);
+        (a.current, a.high_events) = (current, Some(events));
+        Ok((Burst { current, needs, weight: a.cgroup.weight(), bounds }, found))
+    }
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The controller's thread: phases come in as the kernel half reports them, limits go out at once;
+//! what has to be watched is looked at on a timer.
+
+use super::agent::{Agent, Trouble};
+use super::events::Watcher;
+use super::guard::Guard;
+use super::host::Host;
+use super::journal::Journal;
+use super::knobs::{is_gone, Cgroup};
+use super::limit::{mb, Limit};
+use super::policy::Tunables;
+use super::restore::restore;
+use super::worker::{Job, Reclaimed};
+use super::Counters;
+use crate::agents::Phase;
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
+use log::{debug, info, warn};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Time between two looks at the host and at bursts.
+const TICK_BUSY: Duration = Duration::from_millis(250);
+/// The same while nothing but settled waits is there.
+const TICK_IDLE: Duration = Duration::from_secs(1);
+
+/// Least time between two rounds of sharing, however many calls begin.
+const SHARE_MIN: Duration = Duration::from_millis(50);
+
+/// What the controller is told.
+#[derive(Debug)]
+pub enum Message {
+    /// A cgroup is an agent.
+    Found { id: u64, name: String },
+    /// An agent's cgroup was removed.
+    Gone { id: u64 },
+    /// An agent goes to another phase; `at` is when the daemon was told.
+    Phase { id: u64, to: Phase, at: Instant },
+    /// memory.events of an agent changed: it may have run into its limit.
+    Events { id: u64 },
+    /// What a reclaim job came to.
+    Reclaimed(Reclaimed),
+    /// Put everything back and end.
+    Stop,
+}
+
+/// All that the controller knows. Dropping it puts every knob back, also when it panics.
+pub struct Controller {
+    pub tunables: Tunables,
+    /// The cgroup v2 mount.
+    pub root: PathBuf,
+    pub journal: Journal,
+    pub jobs: Sender<Job>,
+    pub counters: Arc<Counters>,
+    /// How the host's memory is found out.
+    pub look: fn() -> anyhow::Result<Host>,
+    pub agents: BTreeMap<u64, Agent>,
+    pub host: Host,
+    pub pressed: bool,
+    /// When the knobs were last checked for values of others.
+    pub checked: Instant,
+    /// When the headroom was last shared among bursts.
+    pub shared: Instant,
+    pub guard: Option<Guard>,
+    /// None where the kernel does not tell of events: then the timer has to do.
+    pub watcher: Option<Watcher>,
+}
+
+impl Controller {
+    /// Serves until [`Message::Stop`].
+    pub fn run(mut self, messages: &Receiver<Message>) {
+        let mut ticked = Instant::now();
+        loop {
+            match messages.recv_deadline(ticked + self.period()) {
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Ok(message) => self.handle(message, Instant::now()),
+                Err(RecvTimeoutError::Timeout) => (),
+            }
+            let now = Instant::now();
+            if now >= ticked + self.period() {
+                ticked = now;
+                self.tick(now);
+            }
+        }
+    }
+
+    fn period(&self) -> Duration {
+        let busy = |a: &Agent| match a.phase {
+            Phase::LlmWait => a.reclaiming || a.looked.is_none(),
+            Phase::Framework => false,
+            Phase::Tool => true,
+        };
+        if self.agents.values().any(busy) {
+            TICK_BUSY
+        } else {
+            TICK_IDLE
+        }
+    }
+
+    /// Takes one message.
+    pub fn handle(&mut self, message: Message, now: Instant) {
+        match message {
+            Message::Found { id, name } => self.found(id, name, now),
+            Message::Gone { id } => self.gone(id),
+            Message::Phase { id, to, at } => self.phase(id, to, at),
+            Message::Events { id } => self.events(id, now),
+            Message::Reclaimed(answer) => self.reclaimed(answer, now),
+            Message::Stop => (),
+        }
+    }
+
+    fn found(&mut self, id: u64, name: String, now: Instant) {
+        if let Some(a) = self.agents.get_mut(&id) {
+            // Told again by a scheduler that was restarted.
+            a.enter(Phase::LlmWait, now);
+            return;
+        }
+        match Cgroup::by_id(&self.root, id) {
+            Ok(cgroup) if cgroup.has_memory() => {
+                if let Some(Err(e)) = self.watcher.as_ref().map(|w| w.add(&cgroup)) {
+                    info!("memory: agent {name:?}: cannot watch memory.events: {e}; the timer has to do");
+                }
+                self.agents.insert(id, Agent::new(name, cgroup, now));
+            }
+            Ok(_) => info!("memory: agent {name:?} has no memory.high: left alone"),
+            Err(e) if is_gone(&e) => debug!("memory: agent {name:?} is gone already"),
+            Err(e) => warn!("memory: cannot open the cgroup of agent {name:?}: {e}; left alone"),
+        }
+    }
+
+    fn gone(&mut self, id: u64) {
+        if let Some(a) = self.agents.remove(&id) {
+            a.wanted.store(false, Ordering::Relaxed);
+            debug!("memory: agent {:?} is gone", a.name);
+        }
+        if let Err(e) = self.journal.forget(id) {
+            warn!("memory: {e:#}");
+        }
+    }
+
+    /// A phase change. What needs memory gets it before anything else is done.
+    fn phase(&mut self, id: u64, to: Phase, at: Instant) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        a.enter(to, at);
+        match to {
+            Phase::LlmWait => (),
+            Phase::Framework => self.set(id, None, "the framework is never held"),
+            Phase::Tool if self.pressed && at >= self.shared + SHARE_MIN => {
+                a.note_entry();
+                self.share();
+            }
+            Phase::Tool => {
+                self.set(id, None, "a burst opens");
+                self.agents.get_mut(&id).map(Agent::note_entry);
+            }
+        }
+    }
+
+    /// An agent has run into its limit: it is reviewed at once, not at the next tick.
+    fn events(&mut self, id: u64, now: Instant) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        match a.phase {
+            Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, now),
+            Phase::Tool if self.pressed && now >= self.shared + SHARE_MIN => self.share(),
+            _ => (),
+        }
+    }
+
+    /// What is done on the timer.
+    pub fn tick(&mut self, now: Instant) {
+        match (self.look)() {
+            Ok(host) => self.host = host,
+            Err(e) => debug!("memory: {e:#}"),
+        }
+        let was = self.pressed;
+        self.pressed = self.tunables.pressed(was, self.host.available, self.host.some_avg10);
+        if was != self.pressed {
+            info!(
+                "memory: host {} pressure: {} available, reserve {}, PSI some avg10 {:.1} %",
+                if self.pressed { "under" } else { "no longer under" },
+                mb(self.host.available),
+                mb(self.tunables.reserve),
+                self.host.some_avg10
+            );
+        }
+        if now >= self.checked + TICK_IDLE {
+            self.checked = now;
+            self.check_knobs();
+        }
+        let ids: Vec<u64> = self.agents.keys().copied().collect();
+        for id in ids {
+            match self.agents.get(&id).map(|a| a.phase) {
+                Some(Phase::LlmWait) => self.review(id, now),
+                // Open already, unless the write failed or pressure has ended.
+                Some(Phase::Framework) => self.set(id, None, "the framework is never held"),
+                Some(Phase::Tool) if !self.pressed => self.set(id, None, "no pressure: bursts are open"),
+                _ => (),
+            }
+        }
+        if self.pressed {
+            self.share();
+        }
+        let limited = self.agents.values().filter(|a| a.knob.limited()).count() as u64;
+        self.counters.limited.store(limited, Ordering::Relaxed);
+    }
+
+    /// Notices what others have written, and the end of the guard.
+    fn check_knobs(&mut self) {
+        if let Some(guard) = &mut self.guard {
+            guard.check();
+        }
+        let written = self.agents.iter().filter(|(_, a)| a.knob.last().is_some() && !a.knob.foreign);
+        for id in written.map(|(id, _)| *id).collect::<Vec<_>>() {
+            let Some(a) = self.agents.get_mut(&id) else { continue };
+            if let Err(e) = a.knob.check(&a.cgroup, &mut self.journal) {
+                self.trouble(id, e);
+            }
+        }
+    }
+
+    /// Sets an agent's memory.high, None for the original, and says so.
+    pub(super) fn set(&mut self, id: u64, to: Option<Limit>, rule: &str) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        if a.knob.broken && to.is_some() {
+            return;
+        }
+        match a.knob.set(&a.cgroup, &mut self.journal, to) {
+            Ok(None) => (),
+            Ok(Some(old)) => {
+                self.counters.high_writes.fetch_add(1, Ordering::Relaxed);
+                let new = a.knob.last().unwrap_or(old);
+                info!(
+                    "memory: agent {:?}: {:?}: rule {rule:?}: current {}, baseline {}, host has {}, PSI {:.1} %: \
+                     memory.high {old} -> {new}, {} ms into the phase",
+                    a.name,
+                    a.phase,
+                    mb(a.current),
+                    mb(a.baseline.unwrap_or(0)),
+                    mb(self.host.available),
+                    self.host.some_avg10,
+                    a.since.elapsed().as_micros() as f64 / 1e3
+                );
+            }
+            Err(e) => self.trouble(id, e),
+        }
+    }
+
+    /// Says what went wrong with an agent, once.
+    pub(super) fn trouble(&mut self, id: u64, trouble: Trouble) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        match trouble {
+            Trouble::Io(e) if is_gone(&e) => self.gone(id),
+            Trouble::Foreign { found, left } => {
+                self.counters.foreign.fetch_add(1, Ordering::Relaxed);
+                a.wanted.store(false, Ordering::Relaxed);
+                warn!(
+                    "memory: agent {:?}: memory.high is {found} and not {left} as we left it: somebody else sets it, \
+                     so it is left alone from now on",
+                    a.name
+                );
+            }
+            Trouble::Journal(e) if !a.knob.broken => {
+                a.knob.broken = true;
+                warn!("memory: agent {:?}: {e:#}; its limit is not lowered any more", a.name);
+            }
+            Trouble::Io(e) if !a.knob.broken => {
+                a.knob.broken = true;
+                warn!("memory: agent {:?}: {e}; its limit is not lowered any more", a.name);
+            }
+            Trouble::Journal(e) => debug!("memory: agent {:?}: {e:#}", a.name),
+            Trouble::Io(e) => debug!("memory: agent {:?}: {e}", a.name),
+        }
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        for a in self.agents.values() {
+            a.wanted.store(false, Ordering::Relaxed);
+        }
+        let sum = restore(&mut self.journal, &self.root);
+        info!("memory: {}", sum.sentence());
+        // Otherwise the guard has another try.
+        if let Some(guard) = self.guard.take().filter(|_| sum.failed == 0) {
+            guard.done();
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "controller_tests.rs"]
+mod tests;

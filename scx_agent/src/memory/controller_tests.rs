@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use super::super::knobs::tests::fake;
+use super::super::limit::MB;
+use super::*;
+use crossbeam::channel::unbounded;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+
+/// The limit of 200 MB, less a little file cache, with 64 MB of slack: in whole pages.
+const HELD: &str = "276758528";
+
+struct Bench {
+    c: Controller,
+    id: u64,
+    root: Root,
+    jobs: Receiver<Job>,
+    now: Instant,
+}
+
+fn plenty() -> anyhow::Result<Host> {
+    Ok(Host { available: 8192 * MB, some_avg10: 0.0 })
+}
+
+fn scarce() -> anyhow::Result<Host> {
+    Ok(Host { available: 100 * MB, some_avg10: 0.0 })
+}
+
+/// A controller with one agent that uses `current_mb`.
+fn bench(name: &str, current_mb: u64) -> Bench {
+    let (root, id) = fake(name, current_mb * MB);
+    let (tx, jobs) = unbounded();
+    let tunables = Tunables {
+        slack_pct: 25,
+        slack_min: 64 * MB,
+        settle: Duration::from_secs(1),
+        reserve: 512 * MB,
+        pressure_pct: 10.0,
+    };
+    let now = Instant::now();
+    let mut c = Controller {
+        tunables,
+        root: root.clone(),
+        journal: Journal::load(&root.join("memory.journal")).unwrap(),
+        jobs: tx,
+        counters: Arc::default(),
+        look: plenty,
+        agents: BTreeMap::new(),
+        host: plenty().unwrap(),
+        pressed: false,
+        checked: now,
+        shared: now,
+        guard: None,
+        watcher: None,
+    };
+    c.handle(Message::Found { id, name: "a\n".into() }, now);
+    Bench { c, id, root: Root(root), jobs, now }
+}
+
+impl Bench {
+    fn phase(&mut self, to: Phase) {
+        self.c.handle(Message::Phase { id: self.id, to, at: self.now }, self.now);
+    }
+
+    /// `s` seconds later.
+    fn tick(&mut self, s: u64) {
+        self.now += Duration::from_secs(s);
+        self.c.tick(self.now);
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.root.0.join("agents/a").join(name)
+    }
+
+    fn high(&self) -> String {
+        fs::read_to_string(self.file("memory.high")).unwrap().trim().into()
+    }
+
+    fn uses(&self, mb: u64) {
+        fs::write(self.file("memory.current"), (mb * MB).to_string()).unwrap();
+    }
+}
+
+/// Removed when dropped.
+struct Root(PathBuf);
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn waits_are_held_and_calls_are_open() {
+    let mut b = bench("phases", 200);
+    b.tick(0);
+    assert_eq!(b.high(), "max", "not before it has waited a while");
+    b.tick(2);
+    assert_eq!(b.high(), HELD);
+    assert_eq!(b.c.journal.entries().count(), 1);
+    b.phase(Phase::Tool);
+    assert_eq!(b.high(), "max", "at once");
+    b.uses(1200);
+    b.tick(1);
+    assert_eq!(b.high(), "max");
+    b.phase(Phase::Framework);
+    b.phase(Phase::LlmWait);
+    b.tick(2);
+    let job = b.jobs.try_recv().unwrap();
+    assert!(job.bytes > 0 && job.wanted.load(Ordering::Relaxed));
+    assert_ne!(b.high(), "max");
+    assert!(b.high().parse::<u64>().unwrap() > 1200 * MB, "not below usage: {}", b.high());
+    b.tick(2);
+    assert!(b.jobs.is_empty(), "one job at a time");
+    b.phase(Phase::Tool);
+    assert!(!job.wanted.load(Ordering::Relaxed), "a burst ends the reclaim");
+}
+
+#[test]
+fn pressure_holds_bursts_but_no_framework() {
+    let mut b = bench("pressure", 200);
+    b.tick(2);
+    b.phase(Phase::Tool);
+    b.uses(900);
+    b.c.look = scarce;
+    b.tick(1);
+    let high: u64 = b.high().parse().unwrap();
+    assert!((900 * MB..1000 * MB).contains(&high), "{high}");
+    b.phase(Phase::Framework);
+    assert_eq!(b.high(), "max");
+    b.phase(Phase::Tool);
+    assert_ne!(b.high(), "max", "without waiting for the timer");
+    b.c.look = plenty;
+    b.tick(1);
+    assert_eq!(b.high(), "max", "no pressure, no limit");
+}
+
+#[test]
+fn a_failed_write_is_no_end() {
+    let mut b = bench("failed", 200);
+    // Writes fail as on a read-only cgroupfs, even for root.
+    fs::remove_file(b.file("memory.high")).unwrap();
+    std::os::unix::fs::symlink("/proc/version", b.file("memory.high")).unwrap();
+    for _ in 0..3 {
+        b.tick(2);
+    }
+    assert!(b.c.agents[&b.id].knob.broken);
+    b.phase(Phase::Tool);
+    b.phase(Phase::LlmWait);
+    b.tick(2);
+    assert_eq!(b.c.counters.high_writes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_refused_write_ends_lowering_only() {
+    let mut b = bench("refused", 200);
+    if !rustix::process::geteuid().is_root() {
+        fs::set_permissions(b.file("memory.high"), fs::Permissions::from_mode(0o444)).unwrap();
+        b.tick(2);
+        assert!(b.c.agents[&b.id].knob.broken, "EACCES");
+    }
+    let e = io::Error::from_raw_os_error(libc::EBUSY);
+    b.c.trouble(b.id, e.into());
+    assert!(b.c.agents[&b.id].knob.broken);
+    b.tick(2);
+    assert_eq!(b.high(), "max");
+}
+
+#[test]
+fn a_removed_cgroup_is_forgotten() {
+    let mut b = bench("removed", 200);
+    b.tick(2);
+    fs::remove_dir_all(b.root.0.join("agents")).unwrap();
+    b.phase(Phase::Tool);
+    assert!(b.c.agents.is_empty());
+    assert_eq!(b.c.journal.entries().count(), 0);
+    b.phase(Phase::LlmWait);
+    b.c.handle(Message::Gone { id: b.id }, b.now);
+    b.c.handle(Message::Found { id: b.id, name: "late".into() }, b.now);
+    b.tick(2);
+}
+
+#[test]
+fn what_others_set_is_theirs() {
+    let mut b = bench("foreign", 200);
+    b.tick(2);
+    fs::write(b.file("memory.high"), "1048576").unwrap();
+    b.tick(2);
+    assert_eq!(b.c.counters.foreign.load(Ordering::Relaxed), 1);
+    b.phase(Phase::Tool);
+    b.phase(Phase::LlmWait);
+    b.tick(2);
+    b.tick(2);
+    assert_eq!(b.high(), "1048576");
+    assert_eq!(b.c.counters.foreign.load(Ordering::Relaxed), 1, "said once");
+    assert!(b.jobs.is_empty());
+}
+
+#[test]
+fn the_end_puts_back() {
+    for name in ["stop", "panic"] {
+        let mut b = bench(name, 200);
+        fs::write(b.file("memory.high"), (1024 * MB).to_string()).unwrap();
+        b.tick(2);
+        assert_eq!(b.high(), HELD);
+        let Bench { c, root, .. } = b;
+        let (tx, rx) = unbounded();
+        let thread = std::thread::spawn(move || {
+            if name == "panic" {
+                let _c = c;
+                panic!("on purpose");
+            }
+            c.run(&rx);
+        });
+        tx.send(Message::Stop).unwrap_or_default();
+        assert_eq!(thread.join().is_err(), name == "panic");
+        let high = fs::read_to_string(root.0.join("agents/a/memory.high")).unwrap();
+        assert_eq!(high, (1024 * MB).to_string());
+        assert!(!root.0.join("memory.journal").exists());
+    }
+}
+
+#[test]
+fn who_runs_into_the_limit_in_a_wait_gets_room() {
+    let mut b = bench("relief", 200);
+    b.tick(2);
+    assert_eq!(b.high(), HELD);
+    let event = |b: &mut Bench| b.c.handle(Message::Events { id: b.id }, b.now);
+    event(&mut b);
+    assert_eq!(b.high(), HELD, "another event than `high`");
+    b.uses(264);
+    fs::write(b.file("memory.events"), "low 0\nhigh 9\n").unwrap();
+    event(&mut b);
+    assert_eq!(b.high(), (330 * MB).to_string());
+    b.c.pressed = true;
+    fs::write(b.file("memory.events"), "low 0\nhigh 11\n").unwrap();
+    event(&mut b);
+    assert_eq!(b.high(), (330 * MB).to_string(), "not on a host that runs short");
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Memory by phase: drives memory.high of each agent's cgroup from the phases that the kernel half
+//! reports. An agent that waits for its model is held to what it needs for that, a tool call gets
+//! its memory at once, and when the host runs short the newest tool calls wait, never a framework.
+//!
+//! `policy` decides, `controller` carries out (`waits` and `bursts`); `journal`, `restore` and `guard` see to it that
+//! every original value comes back whatever ends the daemon.
+
+mod agent;
+mod bursts;
+mod controller;
+mod events;
+mod guard;
+mod host;
+mod journal;
+mod knobs;
+mod limit;
+mod options;
+mod policy;
+mod restore;
+mod rundir;
+mod waits;
+mod worker;
+
+pub use controller::Message;
+pub use options::Options;
+
+use anyhow::{Context, Result};
+use controller::Controller;
+use crossbeam::channel::{unbounded, Sender};
+use events::Watcher;
+use guard::Guard;
+use host::Host;
+use journal::Journal;
+use log::{error, info, warn};
+use restore::restore;
+use rundir::{RunDir, RUN_DIR};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+const CGROUP_ROOT: &str = "/sys/fs/cgroup";
+
+/// What the controller counts, for the statistics.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Writes of memory.high.
+    pub high_writes: AtomicU64,
+    /// Agents that are held to a limit now.
+    pub limited: AtomicU64,
+    /// Bytes that were reclaimed.
+    pub reclaimed: AtomicU64,
+    /// Knobs that turned out to be somebody else's.
+    pub foreign: AtomicU64,
+}
+
+/// The controller, as the rest of the daemon sees it.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub messages: Sender<Message>,
+    counters: Arc<Counters>,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub high_writes: u64,
+    pub limited: u64,
+    pub reclaimed_mb: u64,
+    pub foreign: u64,
+}
+
+impl Link {
+    /// What was counted so far.
+    pub fn counts(&self) -> Counts {
+        let c = &self.counters;
+        Counts {
+            high_writes: c.high_writes.load(Ordering::Relaxed),
+            limited: c.limited.load(Ordering::Relaxed),
+            reclaimed_mb: c.reclaimed.load(Ordering::Relaxed) / limit::MB,
+            foreign: c.foreign.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// A running controller; dropping it puts every knob back.
+pub struct Memory {
+    link: Link,
+    thread: Option<JoinHandle<()>>,
+    _run: RunDir,
+}
+
+impl Memory {
+    /// Starts the controller, unless the options say otherwise; puts back first what an earlier
+    /// daemon left.
+    ///
+    /// # Errors
+    /// Another daemon runs, /run cannot be written, or a journal there cannot be understood.
+    pub fn start(options: &Options, verbose: u8) -> Result<Option<Memory>> {
+        let run_dir = Path::new(RUN_DIR);
+        if options.no_memory && !rundir::has_journal(run_dir) {
+            return Ok(None);
+        }
+        let run = RunDir::lock(run_dir)?;
+        let mut journal = Journal::load(&run.journal())?;
+        if journal.entries().next().is_some() {
+            let sum = restore(&mut journal, Path::new(CGROUP_ROOT));
+            warn!("memory: an earlier scx_agent did not end well; {}", sum.sentence());
+        }
+        if options.no_memory {
+            return Ok(None);
+        }
+        raise_file_limit();
+        let (messages, inbox) = unbounded();
+        let counters = Arc::new(Counters::default());
+        let controller = Controller {
+            tunables: options.tunables()?,
+            root: CGROUP_ROOT.into(),
+            journal,
+            jobs: worker::start(messages.clone()).context("cannot start a thread")?,
+            counters: counters.clone(),
+            look: Host::now,
+            agents: BTreeMap::new(),
+            host: Host::now()?,
+            pressed: false,
+            checked: Instant::now(),
+            shared: Instant::now(),
+            guard: Some(Guard::start(verbose)?),
+            watcher: Watcher::start(messages.clone())
+                .inspect_err(|e| info!("memory: no inotify ({e}): limits that are hit are seen by the timer"))
+                .ok(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("memory".into())
+            .spawn(move || controller.run(&inbox))
+            .context("cannot start a thread")?;
+        let link = Link { messages, counters };
+        Ok(Some(Memory { link, thread: Some(thread), _run: run }))
+    }
+
+    /// What a scheduler needs to tell it.
+    pub fn link(&self) -> Link {
+        self.link.clone()
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        let _ = self.link.messages.send(Message::Stop);
+        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
+            error!("memory: the controller has failed; it has put its limits back");
+        }
+    }
+}
+
+/// `--restore-memory`.
+///
+/// # Errors
+/// A daemon runs, or the journal cannot be understood, or a knob could not be put back.
+pub fn restore_and_exit() -> Result<()> {
+    if !rundir::has_journal(Path::new(RUN_DIR)) {
+        println!("nothing to put back");
+        return Ok(());
+    }
+    let run = RunDir::lock(Path::new(RUN_DIR))?;
+    let mut journal = Journal::load(&run.journal())?;
+    let sum = restore(&mut journal, Path::new(CGROUP_ROOT));
+    anyhow::ensure!(sum.failed == 0, "{}", sum.sentence());
+    println!("{}", sum.sentence());
+    Ok(())
+}
+
+/// `--memory-guard`.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn guard(daemon: u32) -> Result<()> {
+    guard::main(daemon, Path::new(RUN_DIR), Path::new(CGROUP_ROOT))
+}
+
+/// An open descriptor per agent: as many as the system allows.
+fn raise_file_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a plain structure of our own, read and then written back.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Options of the memory controller.
+
+use super::host;
+use super::limit::MB;
+use super::policy::Tunables;
+use anyhow::Result;
+use clap::Args;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Memory")]
+pub struct Options {
+    /// Do not touch any memory.high: schedule only.
+    #[arg(long)]
+    pub no_memory: bool,
+
+    /// Room of an agent that waits for its model above what it used in earlier waits, in percent.
+    #[arg(long, value_name = "PCT", default_value_t = 25, value_parser = clap::value_parser!(u64).range(0..=1000))]
+    pub mem_slack_pct: u64,
+
+    /// The least such room, in MB.
+    #[arg(long, value_name = "MB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(16..=65_536))]
+    pub mem_slack_min_mb: u64,
+
+    /// How long an agent waits for its model before what its tools left is reclaimed, in ms.
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub mem_settle_ms: u64,
+
+    /// Memory of the host that tool calls may not use up, in MB: with less available, the newest
+    /// are throttled. Default: a twentieth of the memory, at least 128 MB, at most 4 GB.
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
+    pub mem_reserve_mb: Option<u64>,
+
+    /// Share of time in which tasks of the host stall for memory (PSI some avg10) from which tool
+    /// calls are throttled as well, in percent.
+    #[arg(long, value_name = "PCT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub mem_pressure_pct: u64,
+
+    /// Put back every memory.high that a killed scx_agent left changed, and exit: for a unit's
+    /// ExecStopPost.
+    #[arg(long)]
+    pub restore_memory: bool,
+
+    /// Be the process that does so when the daemon PID is killed.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub memory_guard: Option<u32>,
+}
+
+impl Options {
+    /// As the policy takes them.
+    ///
+    /// # Errors
+    /// The host's memory cannot be read.
+    pub fn tunables(&self) -> Result<Tunables> {
+        let reserve = match self.mem_reserve_mb {
+            Some(mb) => mb * MB,
+            None => host::default_reserve()?,
+        };
+        Ok(Tunables {
+            slack_pct: self.mem_slack_pct,
+            slack_min: self.mem_slack_min_mb * MB,
+            settle: Duration::from_millis(self.mem_settle_ms),
+            reserve,
+            pressure_pct: self.mem_pressure_pct as f32,
+        })
+    }
+}

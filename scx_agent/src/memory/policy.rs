@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the memory controller decides, as arithmetic: figures in, limits out.
+//!
+//! An agent that waits for its model is held to its baseline (what it used in such waits) plus
+//! slack. Bursts of tool calls are free while the host has memory. Under pressure, what the host
+//! has left is shared among the bursts: the oldest goes on, the newest waits.
+
+use super::limit::{Limit, MB};
+use std::time::Duration;
+
+/// The least a limit moves: smaller changes are not worth a write.
+const STEP_MIN: u64 = 4 * MB;
+/// What the oldest burst may grow by between two decisions, however little the host has left: so
+/// one of them always gets to its end and gives its memory back.
+const OLDEST_GROWTH: u64 = 8 * MB;
+/// What a burst that does not grow may use more than it does, so that it can begin to.
+const IDLE_GROWTH: u64 = 16 * MB;
+/// How long after it has grown a burst counts as one that does: they do not grow evenly.
+pub const NEEDS: Duration = Duration::from_secs(2);
+/// How long the baseline takes to follow a rise of usage.
+const RISE: Duration = Duration::from_secs(60);
+/// PSI of an agent, some avg10 in percent, from which it needs what it has: no more is reclaimed.
+pub const AGENT_STALLED_PCT: f32 = 1.0;
+
+/// What the operator chooses.
+#[derive(Clone, Debug)]
+pub struct Tunables {
+    /// Room above the baseline in LLM wait, in percent of it.
+    pub slack_pct: u64,
+    /// Least room above the baseline, in bytes.
+    pub slack_min: u64,
+    /// How long an agent has to wait for its model before anything is taken from it.
+    pub settle: Duration,
+    /// Memory of the host that bursts may not use up, in bytes.
+    pub reserve: u64,
+    /// PSI of the host, some avg10 in percent, from which it is under pressure.
+    pub pressure_pct: f32,
+}
+
+/// What one agent uses now, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// memory.current.
+    pub current: u64,
+    /// File cache that no process has mapped.
+    pub cache: u64,
+    /// What is swapped out.
+    pub swap: u64,
+}
+
+impl Usage {
+    /// What the agent's processes have in memory.
+    pub fn resident(&self) -> u64 {
+        self.current.saturating_sub(self.cache)
+    }
+}
+
+/// Why a baseline takes a value over as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    No,
+    /// Before the first tool call: all there is is the framework's.
+    OnlyFramework,
+    /// Its tasks stall for memory: what is left to them is what they need.
+    Stalls,
+}
+
+/// The baseline after a look at an agent in LLM wait, `elapsed` after the last one.
+///
+/// Falls at once, but only by what was really given back: what reclaim has moved to swap is not
+/// less need, or limits would creep down. Rises slowly, and only to what is in memory: what a tool
+/// has left behind and reclaim has moved out is not more need.
+pub fn baseline(old: Option<u64>, usage: &Usage, elapsed: Duration, trust: Trust) -> u64 {
+    let (resident, all) = (usage.resident(), usage.resident().saturating_add(usage.swap));
+    let Some(old) = old.filter(|_| trust != Trust::OnlyFramework) else { return all };
+    if all < old {
+        all
+    } else if trust == Trust::Stalls {
+        old.max(resident)
+    } else {
+        let part = (elapsed.as_secs_f64() / RISE.as_secs_f64()).min(1.0);
+        old + (resident.saturating_sub(old) as f64 * part) as u64
+    }
+}
+
+impl Tunables {
+    /// The least that an agent with this baseline is ever held to.
+    pub fn floor(&self, baseline: u64) -> u64 {
+        let slack = (u128::from(baseline) * u128::from(self.slack_pct) / 100).min(u128::from(u64::MAX));
+        baseline.saturating_add((slack as u64).max(self.slack_min))
+    }
+
+    /// Whether the host is under pressure; `was` is the last answer. Ends only well below where it
+    /// begins.
+    pub fn pressed(&self, was: bool, available: u64, some_avg10: f32) -> bool {
+        if was {
+            available < self.reserve.saturating_add(self.reserve / 2) || some_avg10 > self.pressure_pct / 2.0
+        } else {
+            available < self.reserve || some_avg10 > self.pressure_pct
+        }
+    }
+}
+
+/// What an agent's limit must respect.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Baseline plus slack, in bytes.
+    pub floor: u64,
+    /// memory.high before us: never exceeded.
+    pub original: Limit,
+    /// memory.max: a limit of ours stays 18 % under it, as throttling needs room to work.
+    pub max: Limit,
+}
+
+impl Bounds {
+    /// `wanted` within the bounds, or the original where there is no room for a limit at all.
+    fn apply(&self, wanted: u64) -> Limit {
+        let under_max = match self.max {
+            Limit::Bytes(max) => max / 100 * 82,
+            Limit::Max => u64::MAX,
+        };
+        let limit = wanted.max(self.floor).min(under_max);
+        if limit < self.floor {
+            return self.original;
+        }
+        Limit::pages(limit).min(self.original)
+    }
+}
+
+/// What to do with an agent in LLM wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    pub high: Limit,
+    /// Bytes to reclaim now.
+    pub reclaim: u64,
+    /// Whether they are all file cache, so that nothing need be swapped.
+    pub cache_only: bool,
+    pub rule: &'static str,
+}
+
+/// Holds an agent in LLM wait to its floor: leftovers go in steps, and the limit follows from
+/// above, as one below usage would throttle the framework. `stalled`: its PSI says it needs it.
+pub fn settle(usage: &Usage, bounds: &Bounds, stalled: bool, pressed: bool) -> Settled {
+    let excess = usage.current.saturating_sub(bounds.floor);
+    let room = (bounds.floor / 16).max(16 * MB);
+    let high = bounds.apply(usage.current.saturating_add(room).max(bounds.floor));
+    if excess < STEP_MIN {
+        return Settled { high, reclaim: 0, cache_only: true, rule: "baseline + slack" };
+    }
+    if stalled {
+        return Settled { high, reclaim: 0, cache_only: true, rule: "stalls, left alone" };
+    }
+    let most = if pressed { 512 * MB } else { 128 * MB };
+    let step = (excess / 2).clamp(STEP_MIN, most).max(excess.min(16 * MB));
+    Settled { high, reclaim: step, cache_only: usage.cache >= step, rule: "reclaim leftovers" }
+}
+
+/// The limit of an agent that has run into its own in LLM wait while the host has memory: room for
+/// a good part of what it has.
+pub fn relief(usage: &Usage, bounds: &Bounds) -> Limit {
+    bounds.apply(usage.current.saturating_add((usage.current / 4).max(64 * MB)))
+}
+
+/// Whether a limit that is `new` instead of `old` is worth a write.
+pub fn worth(old: Limit, new: Limit) -> bool {
+    old != new && old.bytes().abs_diff(new.bytes()) >= STEP_MIN.max(old.bytes().min(new.bytes()) / 64)
+}
+
+/// A burst: an agent with a tool call.
+#[derive(Clone, Copy, Debug)]
+pub struct Burst {
+    /// memory.current in bytes.
+    pub current: u64,
+    /// Has grown or was throttled in the last [`NEEDS`]: it needs more now.
+    pub needs: bool,
+    /// Its share against others, the cgroup's cpu.weight: 1..=10000.
+    pub weight: u64,
+    pub bounds: Bounds,
+}
+
+/// What a burst may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub high: Limit,
+    pub rule: &'static str,
+}
+
+/// Shares the host's `headroom` (available minus reserve, in bytes; may be negative) among
+/// `bursts`, oldest first.
+///
+/// Every burst keeps its floor, and the oldest all it has. What the others hold above the floor is
+/// theirs, oldest first, as far as the pool goes; of the newest, at most an eighth is taken back at
+/// a time. What is then left goes to those that need it now by weight, each half as much as the one
+/// before it, so that the newest are throttled first.
+pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
+    let held = |b: &Burst| b.current.saturating_sub(b.bounds.floor);
+    let all_held = bursts.iter().map(held).fold(0u64, u64::saturating_add);
+    let mut pool = match headroom {
+        0.. => all_held.saturating_add(headroom as u64),
+        _ => all_held.saturating_sub(headroom.unsigned_abs()),
+    };
+    let kept: Vec<u64> = bursts
+        .iter()
+        .enumerate()
+        .map(|(i, b)| {
+            let keep = if i == 0 { held(b) } else { held(b).min(pool) };
+            pool = pool.saturating_sub(keep);
+            keep
+        })
+        .collect();
+    let claims = claims(bursts);
+    let all_claims: f64 = claims.iter().sum();
+    let mut oldest = true;
+    let grants = bursts.iter().zip(kept).zip(claims).map(|((b, keep), claim)| {
+        let extra = if all_claims > 0.0 { (pool as f64 * (claim / all_claims)) as u64 } else { 0 };
+        let (wanted, rule) = if claim > 0.0 && oldest {
+            (b.current.saturating_add(extra.max(OLDEST_GROWTH)), "oldest burst goes on")
+        } else if keep < held(b) {
+            ((b.bounds.floor + keep).max(b.current / 8 * 7), "younger burst gives back")
+        } else if claim > 0.0 {
+            (b.current.saturating_add(extra), "share of headroom by weight")
+        } else {
+            (b.current.saturating_add(IDLE_GROWTH), "burst does not grow")
+        };
+        oldest = oldest && claim == 0.0;
+        Grant { high: b.bounds.apply(wanted), rule }
+    });
+    grants.collect()
+}
+
+/// How much of the pool each burst may claim, relative to the others.
+fn claims(bursts: &[Burst]) -> Vec<f64> {
+    let mut part = 1.0;
+    bursts
+        .iter()
+        .map(|b| {
+            if !b.needs {
+                return 0.0;
+            }
+            part /= 2.0;
+            2.0 * part * b.weight.clamp(1, 10_000) as f64
+        })
+        .collect()
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use super::*;
+use proptest::prelude::*;
+
+fn tunables() -> Tunables {
+    Tunables {
+        slack_pct: 25,
+        slack_min: 64 * MB,
+        settle: Duration::from_secs(1),
+        reserve: 512 * MB,
+        pressure_pct: 10.0,
+    }
+}
+
+fn free(floor: u64) -> Bounds {
+    Bounds { floor, original: Limit::Max, max: Limit::Max }
+}
+
+fn used(current: u64, swap: u64) -> Usage {
+    Usage { current, cache: 0, swap }
+}
+
+#[test]
+fn baseline_falls_at_once_and_rises_slowly() {
+    let second = Duration::from_secs(1);
+    assert_eq!(baseline(None, &used(200, 100), second, Trust::No), 300);
+    assert_eq!(baseline(Some(300), &used(200, 0), second, Trust::No), 200);
+    assert_eq!(baseline(Some(1000), &used(7000, 0), second, Trust::No), 1100);
+    assert_eq!(baseline(Some(1000), &used(7000, 0), 99 * second, Trust::No), 7000);
+    assert_eq!(baseline(Some(1000), &used(3000, 500), second, Trust::OnlyFramework), 3500);
+    assert_eq!(baseline(Some(1000), &used(3000, 500), second, Trust::Stalls), 3000);
+}
+
+#[test]
+fn swapping_out_is_neither_less_need_nor_more() {
+    let hour = Duration::from_secs(3600);
+    assert_eq!(baseline(Some(300), &used(150, 200), hour, Trust::No), 300);
+    let cache = Usage { current: 1000, cache: 700, swap: 0 };
+    assert_eq!(baseline(Some(300), &cache, hour, Trust::No), 300);
+}
+
+#[test]
+fn slack_is_a_share_but_not_too_little() {
+    assert_eq!(tunables().floor(400 * MB), 500 * MB);
+    assert_eq!(tunables().floor(100 * MB), 164 * MB);
+    assert_eq!(tunables().floor(u64::MAX), u64::MAX);
+}
+
+#[test]
+fn pressure_begins_and_ends_apart() {
+    let t = tunables();
+    assert!(!t.pressed(false, 513 * MB, 0.0));
+    assert!(t.pressed(false, 511 * MB, 0.0));
+    assert!(t.pressed(true, 700 * MB, 0.0));
+    assert!(!t.pressed(true, 800 * MB, 0.0));
+    assert!(t.pressed(false, 9999 * MB, 11.0));
+    assert!(t.pressed(true, 9999 * MB, 6.0));
+    assert!(!t.pressed(true, 9999 * MB, 4.0));
+}
+
+#[test]
+fn leftovers_go_and_the_limit_follows() {
+    let bounds = free(264 * MB);
+    let after_tool = Usage { current: 1200 * MB, cache: 900 * MB, swap: 0 };
+    let s = settle(&after_tool, &bounds, false, false);
+    assert_eq!(s.rule, "reclaim leftovers");
+    assert_eq!((s.reclaim, s.cache_only), (128 * MB, true));
+    assert!(s.high > Limit::Bytes(1200 * MB), "never below usage: {s:?}");
+    assert_eq!(settle(&after_tool, &bounds, true, false).reclaim, 0, "it stalls: no more");
+    let anon = Usage { cache: 0, ..after_tool };
+    assert!(!settle(&anon, &bounds, false, true).cache_only);
+    let settled = settle(&Usage { current: 210 * MB, cache: 0, swap: 0 }, &bounds, false, false);
+    assert_eq!((settled.high, settled.reclaim), (Limit::Bytes(264 * MB), 0));
+}
+
+#[test]
+fn bounds_of_others_hold() {
+    let usage = Usage { current: 200 * MB, cache: 0, swap: 0 };
+    let original = Limit::Bytes(100 * MB);
+    let s = settle(&usage, &Bounds { original, ..free(264 * MB) }, false, false);
+    assert_eq!(s.high, original, "never above what it was");
+    let max = Limit::Bytes(300 * MB);
+    let s = settle(&usage, &Bounds { max, ..free(264 * MB) }, false, false);
+    assert_eq!(s.high, Limit::Max, "no room for a limit under memory.max");
+    let max = Limit::Bytes(400 * MB);
+    let s = settle(&Usage { current: 390 * MB, ..usage }, &Bounds { max, ..free(264 * MB) }, false, false);
+    assert!(s.high.bytes() <= 400 * MB / 100 * 82, "{s:?}");
+}
+
+fn burst(current_mb: u64, needs: bool) -> Burst {
+    Burst { current: current_mb * MB, needs, weight: 100, bounds: free(200 * MB) }
+}
+
+#[test]
+fn the_newest_burst_is_throttled_first() {
+    let grants = share(&[burst(1000, true), burst(1000, true), burst(1000, true)], 0);
+    assert_eq!(grants[0].rule, "oldest burst goes on");
+    assert!(grants[0].high > Limit::Bytes(1000 * MB));
+    assert_eq!(grants[2].high, Limit::Bytes(1000 * MB), "keeps what it has, gets no more");
+    let grants = share(&[burst(1000, false), burst(1000, false)], -1_000_000 * MB as i64);
+    assert_eq!(grants[0].rule, "burst does not grow", "the oldest keeps what it has");
+    let grants = share(&[burst(1000, true), burst(1000, true)], -100 * MB as i64);
+    assert!(grants[0].high > Limit::Bytes(1000 * MB));
+    assert_eq!(grants[1].rule, "younger burst gives back");
+    assert!(grants[1].high < Limit::Bytes(1000 * MB) && grants[1].high >= Limit::Bytes(874 * MB));
+}
+
+#[test]
+fn headroom_goes_by_weight_and_age_to_those_that_grow() {
+    let rich = Burst { weight: 300, ..burst(500, true) };
+    let grants = share(&[burst(500, false), burst(500, true), rich], 500 * MB as i64);
+    assert_eq!(grants[0].rule, "burst does not grow");
+    // 100 : 300 by weight, 2 : 1 by age.
+    assert_eq!(grants[1].high, Limit::Bytes(700 * MB));
+    assert_eq!(grants[2].high, Limit::Bytes(800 * MB));
+}
+
+#[test]
+fn small_changes_are_not_worth_a_write() {
+    assert!(worth(Limit::Max, Limit::Bytes(1)));
+    assert!(!worth(Limit::Bytes(100 * MB), Limit::Bytes(101 * MB)));
+    assert!(worth(Limit::Bytes(100 * MB), Limit::Bytes(105 * MB)));
+    assert!(!worth(Limit::Bytes(6400 * MB), Limit::Bytes(6450 * MB)));
+}
+
+fn any_limit() -> impl Strategy<Value = Limit> {
+    prop_oneof![Just(Limit::Max), any::<u64>().prop_map(Limit::Bytes), (0u64..1 << 40).prop_map(Limit::Bytes)]
+}
+
+fn any_bounds() -> impl Strategy<Value = Bounds> {
+    (prop_oneof![any::<u64>(), 0u64..1 << 40], any_limit(), any_limit())
+        .prop_map(|(floor, original, max)| Bounds { floor, original, max })
+}
+
+/// What holds for every limit that is set.
+fn respects(high: Limit, b: &Bounds) -> bool {
+    let under_max = match b.max {
+        Limit::Bytes(max) => high.bytes() <= max / 100 * 82,
+        Limit::Max => true,
+    };
+    let page = Limit::pages(b.floor).bytes();
+    high == b.original || (high < b.original && high.bytes() >= page && under_max)
+}
+
+proptest! {
+    #[test]
+    fn settle_respects_bounds(
+        current in any::<u64>(), cache in any::<u64>(), bounds in any_bounds(),
+        stalled: bool, pressed: bool,
+    ) {
+        let s = settle(&Usage { current, cache, swap: 0 }, &bounds, stalled, pressed);
+        prop_assert!(respects(s.high, &bounds), "{s:?}");
+        prop_assert!(s.reclaim <= current.saturating_sub(bounds.floor).max(STEP_MIN));
+        prop_assert!(s.reclaim <= 512 * MB);
+    }
+
+    #[test]
+    fn shares_respect_bounds_and_the_pool(
+        bursts in prop::collection::vec(
+            (0u64..1 << 36, any::<bool>(), any::<u64>(), 0u64..1 << 34).prop_map(
+                |(current, needs, weight, floor)| Burst { current, needs, weight, bounds: free(floor) }),
+            0..12),
+        headroom in -(1i64 << 38)..1i64 << 38,
+    ) {
+        let grants = share(&bursts, headroom);
+        prop_assert_eq!(grants.len(), bursts.len());
+        let mut growth = 0u64;
+        for (b, g) in bursts.iter().zip(&grants) {
+            prop_assert!(respects(g.high, &b.bounds), "{b:?} {g:?}");
+            growth += g.high.bytes().saturating_sub(b.current.max(b.bounds.floor));
+        }
+        let spare = (bursts.len() as u64 + 1) * (OLDEST_GROWTH + IDLE_GROWTH);
+        prop_assert!(growth <= headroom.max(0) as u64 + spare, "{growth} of {headroom}");
+        prop_assert_eq!(share(&bursts, headroom), grants);
+    }
+
+    #[test]
+    fn baselines_lie_between(
+        old in any::<u64>(), current in any::<u64>(), cache in any::<u64>(), swap in any::<u64>(),
+        ms in 0u64..1 << 40,
+    ) {
+        let usage = Usage { current, cache, swap };
+        let all = usage.resident().saturating_add(swap);
+        for trust in [Trust::No, Trust::OnlyFramework, Trust::Stalls] {
+            let new = baseline(Some(old), &usage, Duration::from_millis(ms), trust);
+            prop_assert!((old.min(all)..=old.max(all)).contains(&new), "{trust:?} {new}");
+        }
+    }
+}

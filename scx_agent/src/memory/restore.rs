@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Puts every knob of a journal back, whoever does it: the daemon at its end, its guard, the next
+//! daemon, or `--restore-memory`.
+
+use super::journal::{Entry, Journal};
+use super::knobs::{is_gone, Cgroup};
+use log::{debug, info, warn};
+use std::io;
+use std::path::Path;
+
+/// What became of a journal's entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The original is back in its place.
+    pub back: u64,
+    /// Somebody else had written it meanwhile: left alone.
+    pub foreign: u64,
+    /// The cgroup does not exist any more.
+    pub gone: u64,
+    /// Could not be written: still in the journal.
+    pub failed: u64,
+}
+
+impl Restored {
+    /// What was done, for people.
+    pub fn sentence(&self) -> String {
+        let mut text = format!("put memory.high of {} cgroups back", self.back);
+        for (n, what) in [
+            (self.foreign, "was written by others and is left alone"),
+            (self.failed, "could not be written and stays in the journal"),
+        ] {
+            if n > 0 {
+                text += &format!("; that of {n} {what}");
+            }
+        }
+        text
+    }
+}
+
+enum Done {
+    Back,
+    Foreign,
+    Gone,
+}
+
+/// Puts back what `journal` has, and takes it out of the journal.
+pub fn restore(journal: &mut Journal, cgroup_root: &Path) -> Restored {
+    let mut sum = Restored::default();
+    for entry in journal.entries().cloned().collect::<Vec<_>>() {
+        match put_back(&entry, cgroup_root) {
+            Ok(Done::Back) => sum.back += 1,
+            Ok(Done::Foreign) => sum.foreign += 1,
+            Ok(Done::Gone) => sum.gone += 1,
+            Err(e) => {
+                warn!("memory: cannot put memory.high of {:?} back to {}: {e}", entry.cgroup, entry.original);
+                sum.failed += 1;
+                continue;
+            }
+        }
+        if let Err(e) = journal.forget(entry.id) {
+            warn!("memory: {e:#}");
+        }
+    }
+    sum
+}
+
+fn put_back(entry: &Entry, root: &Path) -> io::Result<Done> {
+    let attempt = || -> io::Result<Done> {
+        let cgroup = Cgroup::by_id(root, entry.id)?;
+        let now = cgroup.high()?;
+        if now == entry.original {
+            return Ok(Done::Back);
+        }
+        if !entry.ours.contains(&now) {
+            warn!("memory: memory.high of {:?} is {now}, which is not ours: left alone", entry.cgroup);
+            return Ok(Done::Foreign);
+        }
+        cgroup.set_high(entry.original)?;
+        info!("memory: agent {:?}: rule \"restore\": memory.high {now} -> {}", entry.cgroup, entry.original);
+        Ok(Done::Back)
+    };
+    match attempt() {
+        Err(e) if is_gone(&e) => {
+            debug!("memory: {:?} is gone, nothing to put back", entry.cgroup);
+            Ok(Done::Gone)
+        }
+        done => done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::knobs::tests::fake;
+    use super::super::limit::Limit;
+    use super::*;
+    use std::fs;
+
+    fn with(high: &str) -> (Restored, String, usize) {
+        let (root, id) = fake(&format!("restore-{high}"), 0);
+        fs::write(root.join("agents/a/memory.high"), high).unwrap();
+        let mut journal = Journal::load(&root.join("memory.journal")).unwrap();
+        let ours = vec![Limit::Bytes(4096), Limit::Bytes(8192)];
+        let entry = Entry { cgroup: "agents/a".into(), id, original: Limit::Max, ours };
+        journal.note(entry.clone()).unwrap();
+        journal.note(Entry { id: u64::MAX, ..entry }).unwrap();
+        let sum = restore(&mut journal, &root);
+        let left = fs::read_to_string(root.join("agents/a/memory.high")).unwrap();
+        let entries = journal.entries().count();
+        fs::remove_dir_all(root).unwrap();
+        (sum, left, entries)
+    }
+
+    #[test]
+    fn ours_is_put_back_and_others_left_alone() {
+        let gone = Restored { gone: 1, ..Restored::default() };
+        assert_eq!(with("4096"), (Restored { back: 1, ..gone }, "max".into(), 0));
+        assert_eq!(with("8192"), (Restored { back: 1, ..gone }, "max".into(), 0));
+        assert_eq!(with("max\n"), (Restored { back: 1, ..gone }, "max\n".into(), 0));
+        assert_eq!(with("12345"), (Restored { foreign: 1, ..gone }, "12345".into(), 0));
+        assert_eq!(with("junk"), (Restored { failed: 1, ..gone }, "junk".into(), 1));
+    }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Agents that wait for their model: what they need is learned, what their tools left is reclaimed,
+//! and the limit settles above what they use.
+
+use super::agent::Agent;
+use super::controller::Controller;
+use super::limit::{mb, Limit};
+use super::policy::{self, Settled, Trust, Tunables};
+use super::worker::{Job, Reclaimed};
+use log::info;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+impl Controller {
+    /// Looks at an agent in LLM wait.
+    pub(super) fn review(&mut self, id: u64, now: Instant) {
+        let (tunables, pressed) = (&self.tunables, self.pressed);
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        let waited = now.duration_since(a.since);
+        if a.knob.foreign || now < a.review_at || (waited < tunables.settle && !pressed) {
+            return;
+        }
+        let (settled, found) = match look(a, tunables, pressed, now) {
+            Ok(looked) => looked,
+            Err(e) => return self.trouble(id, e.into()),
+        };
+        a.high_events.get_or_insert_with(|| a.cgroup.high_events());
+        let lower = policy::worth(found, settled.high);
+        let reclaim = settled.reclaim > 0 && !a.reclaiming && now >= a.reclaim_at;
+        a.review_later(now, lower || a.reclaiming || reclaim);
+        if reclaim {
+            a.reclaiming = true;
+            let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
+            let job = Job { cgroup, bytes: settled.reclaim, cache_only: settled.cache_only, wanted };
+            let _ = self.jobs.send(job);
+        }
+        if lower {
+            self.set(id, Some(settled.high), settled.rule);
+        }
+    }
+
+    /// Gives an agent that has run into its limit in LLM wait room to grow: something that a tool
+    /// left running needs it, or the framework, and the host has it.
+    pub(super) fn relieve(&mut self, id: u64, now: Instant) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        let events = a.cgroup.high_events();
+        if a.high_events.replace(events).is_none_or(|old| old == events) {
+            return;
+        }
+        let bounds = || -> io::Result<_> {
+            let (usage, found) = (a.cgroup.usage()?, a.cgroup.high()?);
+            Ok((usage, a.bounds(&self.tunables, a.original(found))?))
+        };
+        match bounds() {
+            Ok((usage, bounds)) => {
+                a.current = usage.current;
+                // What it has got is not taken back at once.
+                a.reclaim_later(now);
+                a.review_later(now, false);
+                self.set(id, Some(policy::relief(&usage, &bounds)), "ran into its limit");
+            }
+            Err(e) => self.trouble(id, e.into()),
+        }
+    }
+
+    /// Takes the answer to a reclaim job.
+    pub(super) fn reclaimed(&mut self, answer: Reclaimed, now: Instant) {
+        self.counters.reclaimed.fetch_add(answer.got, Ordering::Relaxed);
+        let Some(a) = self.agents.get_mut(&answer.id) else { return };
+        a.reclaiming = false;
+        a.review_at = now;
+        info!(
+            "memory: agent {:?}: {:?}: rule \"reclaim leftovers\": baseline {}: memory.reclaim {}, got {}",
+            a.name,
+            a.phase,
+            mb(a.baseline.unwrap_or(0)),
+            mb(answer.asked),
+            mb(answer.got)
+        );
+        match answer.result {
+            Ok(()) => (),
+            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => a.reclaim_later(now),
+            Err(e) => {
+                a.reclaim_later(now);
+                self.trouble(answer.id, e.into());
+            }
+        }
+    }
+}
+
+/// What an agent uses now, what it needs by that, and what is to be done; and its limit.
+fn look(a: &mut Agent, tunables: &Tunables, pressed: bool, now: Instant) -> io::Result<(Settled, Limit)> {
+    let usage = a.cgroup.usage()?;
+    let stalled_us = a.cgroup.stalled_us();
+    let (last, stalled) = match a.looked {
+        Some((at, us)) => {
+            let part = (stalled_us - us.min(stalled_us)) as f32 / 1e4;
+            let s = now.duration_since(at).as_secs_f32().max(1e-3);
+            (at, part / s > policy::AGENT_STALLED_PCT)
+        }
+        None => (a.since, false),
+    };
+    a.looked = Some((now, stalled_us));
+    a.current = usage.current;
+    let elapsed = now.duration_since(last);
+    let trust = match (a.had_tool, stalled) {
+        (false, _) => Trust::OnlyFramework,
+        (true, true) => Trust::Stalls,
+        (true, false) => Trust::No,
+    };
+    a.baseline = Some(policy::baseline(a.baseline, &usage, elapsed, trust));
+    let found = a.cgroup.high()?;
+    let bounds = a.bounds(tunables, a.original(found))?;
+    Ok((policy::settle(&usage, &bounds, stalled, pressed), found))
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! A thread for what takes long: reclaim runs in the thread that writes memory.reclaim.
+
+use super::controller::Message;
+use super::knobs::Cgroup;
+use super::limit::MB;
+use crossbeam::channel::{unbounded, Sender};
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+/// Bytes of one write: a burst that begins meanwhile waits for no more than this.
+const CHUNK: u64 = 8 * MB;
+
+/// Take `bytes` from `cgroup`, while `wanted`.
+pub struct Job {
+    pub cgroup: Arc<Cgroup>,
+    pub bytes: u64,
+    pub cache_only: bool,
+    pub wanted: Arc<AtomicBool>,
+}
+
+/// What came of a [`Job`].
+#[derive(Debug)]
+pub struct Reclaimed {
+    pub id: u64,
+    pub asked: u64,
+    /// Bytes, as far as the kernel says: whole chunks, and what the last one changed.
+    pub got: u64,
+    /// EAGAIN if there was no more to take.
+    pub result: io::Result<()>,
+}
+
+/// Starts the thread; it ends when the sender is dropped, after the write it is in.
+///
+/// # Errors
+/// No thread can be started.
+pub fn start(answers: Sender<Message>) -> io::Result<Sender<Job>> {
+    let (jobs, queue) = unbounded::<Job>();
+    std::thread::Builder::new().name("memory-reclaim".into()).spawn(move || {
+        for job in queue {
+            // The controller may have ended meanwhile.
+            let _ = answers.send(Message::Reclaimed(reclaim(&job)));
+        }
+    })?;
+    Ok(jobs)
+}
+
+fn reclaim(job: &Job) -> Reclaimed {
+    let before = job.cgroup.current().unwrap_or(0);
+    let mut left = job.bytes;
+    let mut cache_only = job.cache_only;
+    let mut result = Ok(());
+    while left > 0 && job.wanted.load(Ordering::Relaxed) {
+        let chunk = left.min(CHUNK);
+        match job.cgroup.reclaim(chunk, cache_only) {
+            Ok(()) => left -= chunk,
+            Err(e) if e.kind() == ErrorKind::Interrupted => (),
+            // A kernel that takes no swappiness there.
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) && cache_only => cache_only = false,
+            Err(e) => {
+                result = Err(e);
+                break;
+            }
+        }
+    }
+    let after = job.cgroup.current().unwrap_or(before);
+    Reclaimed { id: job.cgroup.id, asked: job.bytes, got: before.saturating_sub(after), result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::knobs::tests::fake;
+    use super::*;
+    use crossbeam::channel::unbounded;
+    use std::fs;
+
+    #[test]
+    fn reclaims_in_chunks_while_wanted() {
+        let (root, id) = fake("worker", 0);
+        let (tx, rx) = unbounded();
+        let jobs = start(tx).unwrap();
+        let cgroup = Arc::new(Cgroup::by_id(&root, id).unwrap());
+        let wanted = Arc::new(AtomicBool::new(true));
+        let job = |wanted: &Arc<AtomicBool>| Job {
+            cgroup: cgroup.clone(),
+            bytes: CHUNK + 1,
+            cache_only: true,
+            wanted: wanted.clone(),
+        };
+        jobs.send(job(&wanted)).unwrap();
+        let Message::Reclaimed(r) = rx.recv().unwrap() else { panic!("another message") };
+        assert!(r.id == id && r.asked == CHUNK + 1 && r.result.is_ok(), "{r:?}");
+        let written = fs::read_to_string(root.join("agents/a/memory.reclaim")).unwrap();
+        assert!(written.starts_with("1 swappiness=0"), "the last chunk, over the first: {written:?}");
+        fs::remove_file(root.join("agents/a/memory.reclaim")).unwrap();
+        jobs.send(job(&wanted)).unwrap();
+        let Message::Reclaimed(r) = rx.recv().unwrap() else { panic!("another message") };
+        assert!(r.result.is_err());
+        wanted.store(false, Ordering::Relaxed);
+        jobs.send(job(&wanted)).unwrap();
+        let Message::Reclaimed(r) = rx.recv().unwrap() else { panic!("another message") };
+        assert!(r.result.is_ok(), "cancelled before the first write: {r:?}");
+        fs::remove_dir_all(root).unwrap();
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! memory.high follows the phases, the newest tool calls give way on a host that runs short, and
+//! every original value comes back whatever ends the daemon.
+
+use scx_agent_tests::vm::{Boot, Facts, Left};
+
+const MB: f64 = 1048576.0;
+
+/// `memory:` lines of a log that have all of `words`.
+fn lines<'a>(log: &'a str, words: &[&str]) -> Vec<&'a str> {
+    log.lines().filter(|l| l.contains("memory: ") && words.iter().all(|w| l.contains(w))).collect()
+}
+
+/// Asserts that facts have these values.
+fn expect(left: &Left, facts: &Facts, expected: &[(&str, &str)]) {
+    for (name, value) in expected {
+        assert_eq!(facts.get(name), *value, "{name}\n{}", left.diagnosis());
+    }
+}
+
+#[test]
+fn limits_follow_phases_and_come_back() {
+    let left = Boot::script("memory").module("zram").run();
+    left.assert_kernel_well();
+    let facts = left.facts();
+    let log = left.text("phases.err");
+
+    // In LLM wait: what the framework has, 100 MB, and the least slack, 64 MB.
+    expect(&left, &facts, &[("wait_limited", "0"), ("call_high", "max"), ("reclaimed", "0")]);
+    let high = facts.number("wait_high") / MB;
+    assert!((155.0..200.0).contains(&high), "{high} MB");
+    // A tool call: opened before it needs it.
+    assert!(facts.number("call_peak") > 390.0 * MB);
+    assert_eq!(facts.get("call_high_events"), "0", "the burst never ran into its limit");
+    let opened = lines(&log, &["agent \"a\"", "Tool", "a burst opens", "-> max"]);
+    println!("opened: {opened:?}");
+    assert_eq!(opened.len(), 1);
+    // Then what it left in tmpfs is swapped out, and the limit settles again, without throttling.
+    let (current, high) = (facts.number("after_current") / MB, facts.number("after_high") / MB);
+    println!("after: {current} MB, limit {high} MB, swapped out {} MB", facts.number("after_swap") / MB);
+    assert!(current < 260.0 && high < 290.0 && high > current, "{current} MB, limit {high} MB\n{log}");
+    assert_eq!(facts.get("after_high_events"), "0", "reclaim is proactive, nobody is throttled");
+    assert!(!lines(&log, &["reclaim leftovers", "memory.reclaim"]).is_empty());
+
+    // Growth in LLM wait.
+    assert_eq!(facts.get("grown"), "0", "{log}");
+    for line in lines(&log, &["agent \"grows\"", "ran into its limit"]) {
+        println!("{line}");
+    }
+    assert!(!lines(&log, &["agent \"grows\"", "LlmWait", "ran into its limit"]).is_empty(), "{log}");
+
+    // Values of others, and cgroups that go away.
+    assert_eq!(facts.get("removed_limited"), "0");
+    let warnings = log.lines().filter(|l| l.contains("WARN")).collect::<Vec<_>>();
+    assert_eq!(warnings.len(), 1, "only the foreign value: {warnings:?}");
+    assert!(warnings[0].contains("somebody else sets it"), "{warnings:?}");
+    expect(&left, &facts, &[("foreign_said", "0"), ("foreign_high", "734003200")]);
+    assert!(facts.number("limited_high") < 200.0 * MB);
+
+    // SIGTERM.
+    let back = [("term_status", "0"), ("term_a", "max"), ("term_limited", "1073741824")];
+    expect(&left, &facts, &back);
+    expect(&left, &facts, &[("term_foreign", "734003200"), ("term_left", "lock")]);
+    // kill -9, of the daemon and then of its guard as well.
+    let killed = [("killed_back", "0"), ("killed_guard_gone", "0"), ("killed_left", "lock")];
+    expect(&left, &facts, &killed);
+    assert!(left.text("killed.err").contains("ended without a word"), "{}", left.text("killed.err"));
+    for name in ["killed_limited", "nobody_limited"] {
+        assert!(!facts.get(name).contains("max") && !facts.get(name).contains("1073741824"));
+    }
+    assert!(left.text("next.err").contains("did not end well; put memory.high of"));
+    expect(&left, &facts, &[("restore_status", "0"), ("restore_back", "max 1073741824")]);
+    // A second one does not touch what the first has.
+    assert_ne!(facts.get("second_status"), "0");
+    assert!(left.text("second.err").contains("another scx_agent is running"));
+    assert_ne!(facts.get("second_high"), "max");
+    // Ejection.
+    expect(&left, &facts, &[("sysrq_back", "0"), ("sysrq_left", "lock")]);
+    expect(&left, &facts, &[("without_high", "max"), ("guards_left", "")]);
+}
+
+#[test]
+fn the_newest_call_gives_way() {
+    let left = Boot::script("pressure").module("zram").mem("1G").env("WORK", "30000000").run();
+    left.assert_kernel_well();
+    let facts = left.facts();
+    let log = left.text("pressure.err");
+    for line in lines(&log, &["pressure:"]) {
+        println!("{line}");
+    }
+    let statuses = [("new_held", "0"), ("old_status", "0"), ("new_status", "0"), ("status", "0")];
+    expect(&left, &facts, &statuses);
+    let (old, new) = (facts.number("old_events"), facts.number("new_events_at_end_of_old"));
+    println!("throttled: old {old} times, new {new} times until old ended");
+    assert!(new > old, "the newest is throttled first: old {old} times, new {new} times");
+    assert!(facts.number("new_at_end_of_old") < 400.0 * MB, "it waited");
+    assert_eq!(facts.get("busy_events"), "0", "a framework is never throttled");
+    assert_eq!(facts.get("busy_oom"), "0");
+    assert!(!lines(&log, &["agent \"busy\"", "Framework"]).is_empty(), "it did work:\n{log}");
+    expect(&left, &facts, &[("over", "0"), ("left", "max max max ")]);
+}
