@@ -24,7 +24,8 @@
  *
  * Trade-offs and known limits
  * - Two queues and their locks for the machine: fine for tens of CPUs.
- * - cpu.weight of cgroups and cpu.max are not applied yet.
+ * - cpu.weight is for the machine as a whole, and not for cgroups inside an
+ *   agent; cpu.max is for all.
  * - Ranking by attained service lets long calls wait while short ones keep
  *   coming; knobs.delay_cap_ns bounds that.
  * - CPU hotplug restarts the scheduler (the kernel's default when ops.cpu_online
@@ -39,113 +40,43 @@
 #include "events.bpf.h"
 #include "groups.bpf.h"
 #include "calls.bpf.h"
-#include "roles.bpf.h"
 #include "cpus.bpf.h"
+#include "limits.bpf.h"
+#include "roles.bpf.h"
+#include "queues.bpf.h"
 #include "service.bpf.h"
+#include "release.bpf.h"
 #include "tick.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
 UEI_DEFINE(uei);
 
-/*
- * Queues of everything that may run on more than one CPU, by key, and of what
- * of that is long, by base. A CPU's own queue has the CPU's number.
- */
-#define DSQ_SHARED	((u64)AGENT_MAX_CPUS)
-#define DSQ_LONG	((u64)AGENT_MAX_CPUS + 1)
-
-/* True if @p can run on one CPU only. */
-static __always_inline bool is_pinned(const struct task_struct *p)
-{
-	return p->nr_cpus_allowed == 1;
-}
-
-/*
- * Key of @p as of @now; the lowest runs first. Sets tctx->is_long and, for a
- * long task, tctx->key to its place among the long ones. With @requeue, a
- * quantum that is used up puts it behind its equals.
- */
-static __noinline u64 task_key(struct task_struct *p, struct task_ctx *tctx, u64 now, bool requeue)
-{
-	struct group *grp = group_at(tctx->group);
-	struct call *c = call_at(tctx->call);
-	u64 service, cpu, debt, *base, *quantum_end;
-	u32 width = 1;
-	bool indebted;
-
-	tctx->is_long = 0;
-	/*
-	 * Kernel threads serve everybody, and RCU or a lock may wait for one
-	 * whatever its nice value: first rank, or that of a new call for those
-	 * that compute for long.
-	 */
-	if (p->flags & PF_KTHREAD)
-		return tctx->service_ns < framework_burst_ns ? now - framework_lead_ns : now;
-	if (!grp)
-		return now;
-	if (tctx->role == ROLE_FRAMEWORK) {
-		debt = grp->framework_debt_ns;
-		if (debt <= framework_burst_ns)
-			return now - framework_lead_ns;
-		return now + rank_delay_ns(debt - framework_burst_ns, (void *)&knobs);
-	}
-	if (c) {
-		if (c->detached && grp->phase == PHASE_LLM_WAIT)
-			return now + background_delay_ns;
-		service = c->service_ns;
-		cpu = c->cpu_ns;
-		/* Not how wide it is now: its last process is worth as much as its first. */
-		width = c->peak_width;
-		base = &c->base_ns;
-		quantum_end = &c->quantum_end_ns;
-	} else {
-		service = cpu = tctx->service_ns;
-		base = &tctx->base_ns;
-		quantum_end = &tctx->quantum_end_ns;
-	}
-	/* Long only for its agent's debt: then the agent's calls are one long call together. */
-	indebted = c && !rank_is_long(service, (void *)&knobs);
-	service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
-	tctx->is_long = rank_is_long(service, (void *)&knobs);
-	if (indebted && tctx->is_long) {
-		base = &grp->base_ns;
-		quantum_end = &grp->quantum_end_ns;
-		cpu = grp->calls_cpu_ns;
-	}
-	/* Several CPUs may do this at once for one call: any of their times is as good. */
-	if (requeue && cpu >= *quantum_end) {
-		*base = now;
-		/* On one CPU there is nothing to gain from long turns. */
-		*quantum_end = cpu + (is_pinned(p) ? pinned_quantum_ns :
-				      rank_quantum_ns(cpu, tctx->is_long, round_quantum_ns,
-						      (void *)&knobs));
-	}
-	if (tctx->is_long && is_pinned(p))
-		return *base + knobs.delay_cap_ns;
-	if (tctx->is_long) {
-		tctx->key = rank_long_place(*base, width, (void *)&knobs);
-		return time_before(now, tctx->aged_until_ns) ? now : now + knobs.delay_cap_ns;
-	}
-	return *base + rank_delay_ns(service, (void *)&knobs);
-}
-
 s32 BPF_STRUCT_OPS(agent_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
-	s32 cpu = scx_bpf_select_cpu_and(p, prev_cpu, wake_flags, p->cpus_ptr, 0);
+	struct task_ctx *tctx = task_ctx(p);
+	u64 slice = slice_ns, now;
+	s32 cpu;
 
+	if (tctx && tctx->limit) {
+		now = scx_bpf_now();
+		if (limit_blocks(tctx, now))
+			return prev_cpu;
+		slice = limited_slice_ns(tctx);
+	}
+	cpu = scx_bpf_select_cpu_and(p, prev_cpu, wake_flags, p->cpus_ptr, 0);
 	if (cpu < 0)
 		return prev_cpu;
 	stat_inc(STAT_DIRECT);
-	scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, 0);
+	scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice, 0);
 	return cpu;
 }
 
 void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *tctx = task_ctx(p);
-	u64 now = scx_bpf_now(), key;
-	s32 cpu;
+	u64 now = scx_bpf_now(), key, dsq;
+	u32 blocked;
 
 	/* Kernel threads of one CPU serve everything else on it: no queueing. */
 	if ((p->flags & PF_KTHREAD) && is_pinned(p)) {
@@ -156,59 +87,20 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, enq_flags);
 		return;
 	}
-	key = task_key(p, tctx, now, true);
-	tctx->queued_at_ns = now;
-	stat_inc(STAT_QUEUED);
-
-	if (is_pinned(p)) {
-		cpu = scx_bpf_task_cpu(p);
-		scx_bpf_dsq_insert_vtime(p, cpu, slice_ns, key, enq_flags);
-		if (scx_bpf_test_and_clear_cpu_idle(cpu))
-			scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
-		else
-			cpu_take_one(cpu, key);
+	blocked = limit_blocks(tctx, now);
+	if (blocked) {
+		limit_park(p, tctx, blocked, now, enq_flags);
 		return;
 	}
-	if (tctx->is_long)
-		scx_bpf_dsq_insert_vtime(p, DSQ_LONG, slice_ns, tctx->key, enq_flags);
-	else
-		scx_bpf_dsq_insert_vtime(p, DSQ_SHARED, slice_ns, key, enq_flags);
-	/*
-	 * A CPU that went idle after select_cpu() looked, and looked at the
-	 * queue before the insertion, would sleep on it: look once more.
-	 */
-	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-	if (cpu >= 0)
-		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
-	else
-		cpu_take(p, key);
-}
-
-/* What the first task of a queue has to say; all zero if the queue is empty. */
-struct head {
-	bool there;
-	u64 key;	/* its place in the queue */
-	u64 queued_at_ns;
-};
-
-static __always_inline struct head dsq_head(u64 dsq)
-{
-	struct task_struct *p;
-	struct head h = {};
-
-	if (!scx_bpf_dsq_nr_queued(dsq))
-		return h;
-	bpf_rcu_read_lock();
-	p = __COMPAT_scx_bpf_dsq_peek(dsq);
-	if (p) {
-		struct task_ctx *tctx = task_ctx(p);
-
-		h.there = true;
-		h.key = p->scx.dsq_vtime;
-		h.queued_at_ns = tctx ? tctx->queued_at_ns : 0;
+	/* Held back when dispatch() looked, but not now: nothing else wants this CPU. */
+	if (enq_flags & SCX_ENQ_LAST) {
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, limited_slice_ns(tctx), enq_flags);
+		return;
 	}
-	bpf_rcu_read_unlock();
-	return h;
+	dsq = task_queue(p, tctx, now, &key);
+	scx_bpf_dsq_insert_vtime(p, dsq, limited_slice_ns(tctx), queue_place(tctx, dsq, key),
+				 enq_flags);
+	queue_wake_cpu(p, key);
 }
 
 /*
@@ -218,11 +110,8 @@ static __always_inline struct head dsq_head(u64 dsq)
 static __always_inline bool keeps_cpu(struct task_struct *prev, struct task_ctx *tctx,
 				      struct cpu_ctx *cctx, u64 now, u64 best, struct head *longs)
 {
-	u64 key;
+	u64 key = task_key(prev, tctx, now, true);
 
-	/* A task that is kept does not stop: what it has had so far counts now. */
-	service_charge(prev, tctx, now);
-	key = task_key(prev, tctx, now, true);
 	if (!rank_before(key, best))
 		return false;
 	/* Between long tasks their places decide. */
@@ -244,6 +133,7 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 	u64 now = scx_bpf_now(), best = now + background_delay_ns * 2;
 	u64 long_due = longs.queued_at_ns + knobs.delay_cap_ns;
 	u64 first = DSQ_LONG;
+	bool blocked = false;
 
 	/* Whoever asked for this CPU has its answer now. */
 	if (cctx)
@@ -260,11 +150,15 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		best = own.key;
 		first = cpu;
 	}
-	if (runnable && tctx && !tctx->yielded &&
-	    keeps_cpu(prev, tctx, cctx, now, best, &longs)) {
-		stat_inc(STAT_KEPT);
-		scx_bpf_task_set_slice(prev, slice_ns);
-		return;
+	if (runnable && tctx) {
+		/* A task that is kept does not stop: what it has had so far counts now. */
+		service_charge(prev, tctx, now);
+		blocked = limit_blocks(tctx, now) != 0;
+		if (!blocked && !tctx->yielded && keeps_cpu(prev, tctx, cctx, now, best, &longs)) {
+			stat_inc(STAT_KEPT);
+			scx_bpf_task_set_slice(prev, limited_slice_ns(tctx));
+			return;
+		}
 	}
 	/* The first choice may be gone or barred from this CPU; others may have come since. */
 	if (scx_bpf_dsq_move_to_local(first, 0))
@@ -275,15 +169,17 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 	if (scx_bpf_dsq_move_to_local(DSQ_LONG, 0))
 		return;
-	if (runnable) {
+	/* What is held back is parked by enqueue(), which is next. */
+	if (runnable && !blocked) {
 		stat_inc(STAT_KEPT);
-		scx_bpf_task_set_slice(prev, slice_ns);
+		scx_bpf_task_set_slice(prev, tctx ? limited_slice_ns(tctx) : slice_ns);
 	}
 }
 
 void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *tctx = task_ctx(p);
+	struct group *grp;
 	u64 now;
 
 	if (!tctx)
@@ -295,7 +191,8 @@ void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
 		u64 slept = time_delta(now, tctx->slept_at_ns);
 
 		tctx->service_ns = tctx->service_ns > slept ? tctx->service_ns - slept : 0;
-		tctx->base_ns = now;
+		grp = group_at(tctx->group);
+		tctx->base_ns = grp ? group_turn(grp, now) : now;
 		tctx->quantum_end_ns = tctx->service_ns +
 			rank_quantum_ns(tctx->service_ns, false, round_quantum_ns,
 					(void *)&knobs);
@@ -317,6 +214,10 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	role_refresh(p, tctx, now);
 	tctx->running_at_ns = now;
 	tctx->yielded = 0;
+	/* Queued before its cgroup used up its budget: it is parked as soon as it lets go. */
+	if (tctx->limit && !tctx->released && limit_blocks(tctx, now))
+		scx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);
+	tctx->released = 0;
 	c = call_at(tctx->call);
 	if (c)
 		__sync_fetch_and_add(&c->wait_ns, time_delta(now, tctx->runnable_at_ns));
@@ -347,6 +248,8 @@ void BPF_STRUCT_OPS(agent_stopping, struct task_struct *p, bool runnable)
 	tctx->running_at_ns = 0;
 	tctx->runnable_at_ns = now;
 	tctx->slept_at_ns = now;
+	if (!runnable && tctx->limit)
+		limit_pass_on(tctx->limit);
 }
 
 void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
@@ -369,10 +272,13 @@ void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
 bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *to)
 {
 	struct task_ctx *tctx = task_ctx(from);
+	u64 now = scx_bpf_now();
+	struct group *grp;
 
 	if (tctx) {
 		tctx->yielded = 1;
-		tctx->base_ns = scx_bpf_now();
+		grp = group_at(tctx->group);
+		tctx->base_ns = grp ? group_turn(grp, now) : now;
 	}
 	return false;
 }
@@ -514,6 +420,75 @@ int BPF_PROG(on_cgroup_attach, struct cgroup *dst, const char *path, struct task
 	return 0;
 }
 
+/* @cgrp has this weight now. */
+static __noinline void cgroup_weigh(struct cgroup *cgrp, struct cgroup_ctx *cg, u32 weight)
+{
+	struct group *grp;
+
+	if (!cg)
+		return;
+	cg->weight = weight;
+	grp = group_at(cg->group);
+	if (grp && cg->placed && cg->group && grp->cgroup_id == cgrp->kn->id)
+		grp->weight = weight;
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(agent_cgroup_init, struct cgroup *cgrp, struct scx_cgroup_init_args *args)
+{
+	struct cgroup_ctx *cg;
+	bool idle = false;
+
+	/* The root has neither weight nor limit. */
+	if (!cgrp->level)
+		return 0;
+	cg = bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!cg)
+		return -ENOMEM;
+	if (!cg->own_limit)
+		cg->own_limit = limit_alloc();
+	/* Older kernels do not tell. */
+	if (bpf_core_field_exists(args->sched_idle))
+		idle = args->sched_idle;
+	cgroup_weigh(cgrp, cg, share_weight(args->weight, idle));
+	if (bpf_core_field_exists(args->bw_quota_us))
+		limit_set(cg, args->bw_period_us, args->bw_quota_us, args->bw_burst_us);
+	/* It was there before, and the CPU controller was enabled for it just now. */
+	if (cg->placed)
+		tree_changed();
+	return 0;
+}
+
+void BPF_STRUCT_OPS(agent_cgroup_exit, struct cgroup *cgrp)
+{
+	struct cgroup_ctx *cg = bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0);
+
+	if (!cg)
+		return;
+	cg->weight = 0;
+	if (cg->own_limit)
+		limit_free(cg->own_limit);
+	cg->own_limit = 0;
+}
+
+void BPF_STRUCT_OPS(agent_cgroup_set_weight, struct cgroup *cgrp, u32 weight)
+{
+	cgroup_weigh(cgrp, bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0),
+		     share_weight(weight, false));
+}
+
+void BPF_STRUCT_OPS(agent_cgroup_set_idle, struct cgroup *cgrp, bool idle)
+{
+	/* When it ends, the kernel sets the weight to 100. */
+	cgroup_weigh(cgrp, bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0),
+		     share_weight(100, idle));
+}
+
+void BPF_STRUCT_OPS(agent_cgroup_set_bandwidth, struct cgroup *cgrp, u64 period_us, u64 quota_us,
+		    u64 burst_us)
+{
+	limit_set(bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0), period_us, quota_us, burst_us);
+}
+
 s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 {
 	const struct cpumask *online = scx_bpf_get_online_cpumask();
@@ -522,6 +497,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 
 	nr_cpus_online = bpf_cpumask_weight(online);
 	scx_bpf_put_cpumask(online);
+	group_reset(group_at(0), scx_bpf_now());
 
 	err = scx_bpf_create_dsq(DSQ_SHARED, NUMA_NO_NODE);
 	if (err) {
@@ -565,8 +541,13 @@ SCX_OPS_DEFINE(agent_ops,
 	       .yield		= (void *)agent_yield,
 	       .init_task	= (void *)agent_init_task,
 	       .exit_task	= (void *)agent_exit_task,
+	       .cgroup_init	= (void *)agent_cgroup_init,
+	       .cgroup_exit	= (void *)agent_cgroup_exit,
+	       .cgroup_set_weight = (void *)agent_cgroup_set_weight,
+	       .cgroup_set_idle	= (void *)agent_cgroup_set_idle,
+	       .cgroup_set_bandwidth = (void *)agent_cgroup_set_bandwidth,
 	       .init		= (void *)agent_init,
 	       .exit		= (void *)agent_exit,
 	       .timeout_ms	= 30000,
-	       .flags		= SCX_OPS_ALLOW_QUEUED_WAKEUP,
+	       .flags		= SCX_OPS_ALLOW_QUEUED_WAKEUP | SCX_OPS_ENQ_LAST,
 	       .name		= "agent");

@@ -10,7 +10,7 @@
 
 /*
  * Take the CPU whose task ranks lowest, if a task with @key ranks before it by
- * more than the margin. Returns true if a CPU was kicked.
+ * more than the margin. Returns 1 if a CPU was kicked.
  *
  * The claim makes several wake-ups in a row take several CPUs. It is dropped
  * when the next task starts there. A claim on a CPU whose task has just
@@ -18,14 +18,17 @@
  * What others read here may be old; the worst is a kick too many or too few,
  * and a slice bounds how long that lasts.
  */
-static __noinline bool cpu_take(struct task_struct *p, u64 key)
+__noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key)
 {
-	const struct cpumask *allowed = p->cpus_ptr;
 	u64 limit = key + preempt_margin_ns, worst = limit;
+	const struct cpumask *allowed;
 	struct cpu_ctx *c;
 	s32 victim = -1;
 	u32 cpu;
 
+	/* For cpus_ptr; the verifier looks at this as part of a sleepable program, too. */
+	bpf_rcu_read_lock();
+	allowed = p->cpus_ptr;
 	bpf_for(cpu, 0, nr_cpu_ids) {
 		c = cpu_ctx(cpu);
 		if (!c || !c->takeable || c->claimed || !rank_before(worst, c->key))
@@ -35,14 +38,15 @@ static __noinline bool cpu_take(struct task_struct *p, u64 key)
 		worst = c->key;
 		victim = cpu;
 	}
+	bpf_rcu_read_unlock();
 	if (victim < 0)
-		return false;
+		return 0;
 	c = cpu_ctx(victim);
 	if (!c || __sync_val_compare_and_swap(&c->claimed, 0, 1))
-		return false;
+		return 0;
 	scx_bpf_kick_cpu(victim, SCX_KICK_PREEMPT);
 	stat_inc(STAT_PREEMPT);
-	return true;
+	return 1;
 }
 
 /* As cpu_take(), for a task that can run nowhere but on @cpu. */

@@ -57,6 +57,18 @@ __noinline int glob_part_matches(u32 idx, u32 depth, struct name_buf *buf)
 	return matched;
 }
 
+static __always_inline void group_reset(struct group *grp, u64 now)
+{
+	if (!grp)
+		return;
+	__builtin_memset(grp, 0, sizeof(*grp));
+	grp->weight = share_weight(100, false);
+	grp->pace = SHARE_PACE;
+	grp->toll = SHARE_TOLL;
+	grp->clock_ns = grp->clock_tick_ns = now;
+	grp->phase_since_ns = now;
+}
+
 /* A slot for cgroup @id, 0 if there is none left: it then shares slot 0. */
 static __noinline u32 group_alloc(u64 id, u32 flags, u64 now)
 {
@@ -75,9 +87,8 @@ static __noinline u32 group_alloc(u64 id, u32 flags, u64 now)
 	grp = group_at(slot);
 	if (!grp)
 		return 0;
-	__builtin_memset(grp, 0, sizeof(*grp));
+	group_reset(grp, now);
 	grp->cgroup_id = id;
-	grp->phase_since_ns = now;
 	grp->flags = flags;
 	return slot;
 }
@@ -121,6 +132,8 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 	if (flags & GROUP_AGENT)
 		flags = GROUP_AGENT;
 	ctx->group = group_alloc(BPF_CORE_READ(at, kn, id), flags, now);
+	/* Its weight and its place in the tree are looked up with the first task. */
+	ctx->tree_seq = 0;
 	ctx->glob_mask = flags ? GLOB_INSIDE : mask;
 	ctx->placed = 1;
 	if (flags & GROUP_AGENT)

@@ -25,6 +25,7 @@ enum agent_consts {
 	AGENT_GLOB_LEN		= 64,	/* longest component of a glob, with its NUL; a power of two */
 	AGENT_MAX_COMMS		= 24,	/* comms that mark an agent framework */
 	AGENT_MAX_GROUPS	= 8192,	/* agents plus cgroups outside agents, 0 is "the rest" */
+	AGENT_MAX_LIMITS	= 8192,	/* cgroups of the CPU controller, 0 is "none" */
 	AGENT_MAX_CALLS		= 32768,/* tool calls alive at once, 0 is "none" */
 	AGENT_MAX_CPUS		= 1024,
 };
@@ -107,6 +108,8 @@ enum agent_stat {
 	STAT_LOST_EVENTS,	/* ring buffer full */
 	STAT_PHASES,		/* phase transitions */
 	STAT_AGED,		/* dispatches at which the first long task had waited long enough */
+	STAT_THROTTLED,		/* tasks held back because their cgroup has used up its cpu.max */
+	STAT_NO_LIMIT_SLOT,	/* cgroups whose cpu.max is not applied, for want of a slot */
 	STAT_NR,
 };
 

@@ -144,12 +144,6 @@ static inline u64 rank_weighted_ns(u64 delta_ns, u32 weight)
 	return weight == 100 ? delta_ns : delta_ns * 100 / weight;
 }
 
-/* Debt of a group that is forgiven in @elapsed_ns: its equal share of @cpus. */
-static inline u64 rank_leak_ns(u64 elapsed_ns, u32 cpus, u32 nr_active)
-{
-	return elapsed_ns * (cpus ? cpus : 1) / (nr_active ? nr_active : 1);
-}
-
 /* True if key @a runs before key @b; keys wrap around. */
 static inline bool rank_before(u64 a, u64 b)
 {

@@ -9,6 +9,7 @@
 #include "state.bpf.h"
 #include "groups.bpf.h"
 #include "calls.bpf.h"
+#include "limits.bpf.h"
 
 /* The comm of @p as two words; the kernel pads it with NULs. */
 static __always_inline void comm_of(struct task_struct *p, u64 words[2])
@@ -158,6 +159,7 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	if (!cgrp)
 		return;
 	slot = group_of(cgrp);
+	tctx->limit = limit_of(cgrp);
 	grp = group_at(slot);
 	if (!grp)
 		return;
@@ -228,6 +230,7 @@ static __always_inline void role_fork(struct task_struct *p, struct task_ctx *tc
 	bool process = p->pid == p->tgid;
 
 	tctx->group = pctx->group;
+	tctx->limit = pctx->limit;
 	tctx->role = pctx->role;
 	tctx->call = pctx->call;
 	tctx->service_ns = pctx->service_ns;

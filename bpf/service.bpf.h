@@ -8,6 +8,7 @@
 
 #include "state.bpf.h"
 #include "events.bpf.h"
+#include "limits.bpf.h"
 #include "rank.h"
 
 /* Charge what @p has used since it was last charged; it runs on this CPU or has just stopped. */
@@ -15,24 +16,27 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 {
 	struct group *grp = group_at(tctx->group);
 	struct call *c = call_at(tctx->call);
-	u64 delta = time_delta(now, tctx->running_at_ns), weighted, charge;
+	u64 delta = time_delta(now, tctx->running_at_ns), weighted, service, charge;
 
 	/* Zero: not run by us, as a real-time task that execs or exits. */
 	if (!grp || !tctx->running_at_ns)
 		return;
 	tctx->running_at_ns = now;
 	weighted = rank_weighted_ns(delta, p->scx.weight);
+	service = weighted * grp->toll / SHARE_TOLL;
 	if (p->flags & PF_KTHREAD) {
 		/* It worked for others: its own business, and not its group's. */
 		tctx->service_ns += delta;
 		return;
 	}
-	grp->ran_ns += delta;
+	if (tctx->limit)
+		limit_charge(tctx->limit, delta);
+	__sync_fetch_and_add(&grp->clock_ns, share_clock_ns(delta, grp->pace));
 	if (c) {
 		charge = rank_charge_ns(weighted, c->cpu_ns, grp->nr_calls, (void *)&knobs);
 		__sync_fetch_and_add(&c->cpu_ns, delta);
 		__sync_fetch_and_add(&grp->calls_cpu_ns, delta);
-		__sync_fetch_and_add(&c->service_ns, rank_wide_ns(weighted, c->nr_runnable));
+		__sync_fetch_and_add(&c->service_ns, rank_wide_ns(service, c->nr_runnable));
 	} else if (tctx->role == ROLE_FRAMEWORK) {
 		__sync_fetch_and_add(&grp->framework_debt_ns, weighted);
 		__sync_fetch_and_add(&grp->framework_tick_ns, delta);
@@ -42,7 +46,7 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	} else {
 		charge = rank_charge_ns(weighted, tctx->service_ns, grp->nr_runnable,
 					(void *)&knobs);
-		tctx->service_ns += weighted;
+		tctx->service_ns += service;
 	}
 	__sync_fetch_and_add(&grp->debt_ns, charge);
 }

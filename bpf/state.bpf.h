@@ -10,6 +10,9 @@
 #ifndef SCX_AGENT_STATE_BPF_H
 #define SCX_AGENT_STATE_BPF_H
 
+#include "rank.h"
+#include "share.h"
+
 #define CACHELINE 64
 
 /* Knobs, set once by the user half before the load. Times in ns. */
@@ -38,8 +41,12 @@ const volatile u64 framework_rate_pct = 50;
 const volatile u64 background_delay_ns = 8000000000ULL;
 /* Longest time that one round of quanta over all that is runnable should take. */
 const volatile u64 round_target_ns = 8000000000ULL;
-/* Quantum of tasks that are bound to one CPU. */
-const volatile u64 pinned_quantum_ns = 100000000;
+/* Quantum of long tasks outside tool calls, and of those that are bound to one CPU. */
+const volatile u64 task_quantum_ns = 100000000;
+/* CPU time by which an agent may be ahead of its share before it waits: a long call or two. */
+const volatile u64 agent_slack_ns = 8000000000ULL;
+/* What other cgroups that are behind their share catch up on at most. */
+const volatile u64 credit_ns = 2000000000;
 /* Period of the tick that forgives debt and ends framework phases. */
 const volatile u64 tick_ns = 100000000;
 
@@ -65,6 +72,19 @@ struct group {
 	u32 nr_calls;		/* calls whose first process is alive */
 	u32 nr_frameworks;	/* framework processes */
 
+	/* cpu.weight, see share.h; rates and sums are of the last tick. */
+	u32 parent;		/* slot of the nearest cgroup above that has a weight, 0: the root */
+	u32 weight;		/* in share_weight() units */
+	u32 path_tick;		/* tick in which something at or below it was active */
+	u32 sum_tick;		/* tick of sum */
+	u32 competes;
+	u32 throttled_tick;	/* tick in which cpu.max held a task of it back */
+	u64 sum;		/* weights of its active children */
+	u64 rate;		/* its share of the CPUs */
+	u64 pace;		/* of clock_ns */
+	u64 toll;		/* of service */
+	u64 clock_tick_ns;	/* clock_ns at the last tick */
+
 	/* Written on context switches of this group's tasks. */
 	u64 debt_ns __attribute__((aligned(CACHELINE)));
 	u64 framework_debt_ns;
@@ -74,7 +94,7 @@ struct group {
 	u64 base_ns;
 	u64 quantum_end_ns;	/* calls_cpu_ns at which base_ns moves on; 0: not in debt */
 	u32 nr_runnable;
-	u64 ran_ns;		/* CPU time since the last tick, roughly: added to without a lock */
+	u64 clock_ns;		/* CPU time, on the group's clock */
 } __attribute__((aligned(CACHELINE)));
 
 /* A tool call, from the exec that began it to the exit of its last task. */
@@ -105,7 +125,7 @@ struct task_ctx {
 	u32 call;		/* slot, 0: none */
 	u32 role;		/* enum agent_role */
 	u32 placed_seq;		/* placement_seq at which group and role were told */
-	u64 cgroup_id;		/* of its own cgroup, when it was placed */
+	u32 limit;		/* slot of the nearest cpu.max, see limits.bpf.h; 0: none */
 	u64 runnable_at_ns;
 	u64 running_at_ns;
 	u64 key;
@@ -122,6 +142,7 @@ struct task_ctx {
 	u8 counted_runnable;	/* is in nr_runnable of its group and call */
 	u8 yielded;
 	u8 is_long;		/* as of the last task_key() */
+	u8 released;		/* has waited for its cgroup's budget, and runs next */
 };
 
 /* What a CPU runs, read by others that look for a CPU to take. */
@@ -135,6 +156,10 @@ struct cgroup_ctx {
 	u32 group;		/* slot, 0: none yet */
 	u32 glob_mask;		/* globs whose components match down to here */
 	u32 placed;
+	u32 weight;		/* in share_weight() units, 0: not in the CPU controller */
+	u32 own_limit;		/* slot of its cpu.max */
+	u32 limit;		/* slot of the nearest one in force, as of tree_seq */
+	u32 tree_seq;
 };
 
 struct {
@@ -207,10 +232,26 @@ struct {
 static u32 groups_top = 1;
 /* Moved on whenever cgroup membership or an agent's existence changes: tasks check theirs. */
 static u32 placement_seq = 1;
+/* Moved on whenever what cgroups keep of those above them may be wrong. */
+static u32 tree_seq = 1;
 static u64 next_call_id = 1;
 /* Groups with demand in the last tick, and the longest quantum that leaves. */
 u32 nr_active_groups = 1;
 u64 round_quantum_ns = 8000000000ULL;
+
+/* What the passes of a tick over the groups find out together, see tick.bpf.h. */
+struct tick {
+	u64 now;
+	u32 nr;			/* number of this tick */
+	u32 active;		/* groups with demand */
+	u32 competitors;	/* calls, and tasks outside calls */
+	u32 nr_competing;	/* groups that compete for CPU time */
+	u64 rates;		/* theirs */
+	u64 ran_ns;		/* what they had */
+	u64 lowest_clock_ns;	/* of theirs */
+};
+/* Not static: clang would take it apart, and not its type information. */
+struct tick tick = { .nr = 2 };
 
 static __always_inline void stat_inc(u32 idx)
 {
@@ -242,6 +283,15 @@ static __always_inline struct group *group_at(u32 slot)
 static __always_inline struct call *call_at(u32 slot)
 {
 	return slot ? bpf_map_lookup_elem(&calls, &slot) : NULL;
+}
+
+/* When a task of @grp that has to wait for its turn has it, see share.h. */
+static __always_inline u64 group_turn(const struct group *grp, u64 now)
+{
+	bool agent = grp->flags & GROUP_AGENT;
+
+	return share_turn(now, grp->clock_ns, grp->pace, agent ? agent_slack_ns : 0,
+			  knobs.delay_cap_ns, agent ? 0 : credit_ns);
 }
 
 static __always_inline struct cpu_ctx *cpu_ctx(s32 cpu)

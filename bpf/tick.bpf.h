@@ -20,53 +20,180 @@ struct {
 	__type(value, struct tick_timer);
 } tick_timers SEC(".maps");
 
+/* Levels of cgroups with a weight above each other, as deep as we look. */
+#define SHARE_DEPTH	16
+
+/* CPU time of @grp since the last tick. */
+static __always_inline u64 tick_ran_ns(const struct group *grp)
+{
+	return (grp->clock_ns - grp->clock_tick_ns) * SHARE_PACE / (grp->pace ? grp->pace : 1);
+}
+
 /*
- * Forgive each group its share of CPU time, end framework phases that have
- * gone quiet, and count competitors. Off the hot path, once in tick_ns.
+ * True if @grp competes for CPU time: it could have used more and no cpu.max
+ * held it back, or it had more than its share.
  */
+static __always_inline bool tick_competes(const struct group *grp)
+{
+	u64 ran = tick_ran_ns(grp);
+
+	if (ran * SHARE_CPU > grp->rate * tick_ns)
+		return true;
+	return grp->nr_runnable * tick_ns > ran + tick_ns / 8 && grp->throttled_tick + 1 < tick.nr;
+}
+
+/*
+ * First pass: the weight of the group in @slot counts with its parent, and so
+ * on upwards, if it competes.
+ */
+__noinline int tick_count(u32 slot)
+{
+	struct group *grp = group_at(slot), *parent;
+	u32 depth, n;
+
+	if (!grp)
+		return 0;
+	n = grp->nr_runnable;
+	if (n || tick_ran_ns(grp) > tick_ns / 20)
+		tick.active++;
+	/* An agent's tasks take turns as calls, others by themselves. */
+	tick.competitors += (grp->flags & GROUP_AGENT) && grp->nr_calls < n ? grp->nr_calls : n;
+	grp->competes = tick_competes(grp);
+	if (!grp->competes)
+		return 0;
+	tick.nr_competing++;
+	bpf_for(depth, 0, SHARE_DEPTH) {
+		grp = group_at(slot);
+		if (!grp || grp->path_tick == tick.nr)
+			break;
+		grp->path_tick = tick.nr;
+		parent = group_at(grp->parent);
+		if (!parent)
+			break;
+		if (parent->sum_tick != tick.nr) {
+			parent->sum_tick = tick.nr;
+			parent->sum = 0;
+		}
+		parent->sum += grp->weight;
+		slot = grp->parent;
+	}
+	return 0;
+}
+
+/* Second pass: the share of the group in @slot, that which it would have if it does not compete. */
+__noinline int tick_share(u32 slot)
+{
+	u64 rate = nr_cpus_online * SHARE_CPU, sum;
+	struct group *grp = group_at(slot), *at, *parent;
+	u32 depth;
+
+	if (!grp)
+		return 0;
+	__sink(rate);
+	bpf_for(depth, 0, SHARE_DEPTH) {
+		at = group_at(slot);
+		if (!at)
+			break;
+		parent = group_at(at->parent);
+		if (!parent)
+			break;
+		sum = parent->sum_tick == tick.nr ? parent->sum : 0;
+		if (at->path_tick != tick.nr)
+			sum += at->weight;
+		rate = share_of(rate, at->weight, sum);
+		slot = at->parent;
+		if (!slot)
+			break;
+	}
+	grp->rate = rate;
+	if (!grp->competes)
+		return 0;
+	tick.rates += rate;
+	tick.ran_ns += tick_ran_ns(grp);
+	if (!tick.lowest_clock_ns || rank_before(grp->clock_ns, tick.lowest_clock_ns))
+		tick.lowest_clock_ns = grp->clock_ns;
+	return 0;
+}
+
+/*
+ * Third pass: the pace of the clock of the group in @slot. What competing
+ * groups had together is divided among them by their rates, so that their
+ * clocks go at the speed of real time on the whole; where they do not quite,
+ * they are set back together. Nobody saves up: only those that wait for CPU
+ * time are behind, and not by much.
+ */
+static __always_inline void tick_pace(struct group *grp)
+{
+	u64 now = tick.now, clock = grp->clock_ns, least = now, back;
+
+	grp->toll = SHARE_TOLL;
+	if (grp->competes) {
+		least = now - credit_ns;
+		grp->toll = share_toll(grp->rate, tick.rates, tick.nr_competing);
+		grp->rate = share_of(share_capacity(tick.ran_ns, tick_ns, nr_cpus_online),
+				     grp->rate, tick.rates);
+	}
+	/* Added and subtracted, not stored: others add meanwhile. */
+	if (rank_before(clock, least)) {
+		__sync_fetch_and_add(&grp->clock_ns, least - clock);
+	} else if (rank_before(now, clock)) {
+		/* If nobody is short of CPU time, nobody is ahead at the cost of others. */
+		back = clock - now;
+		if (tick.lowest_clock_ns && rank_before(tick.lowest_clock_ns, clock))
+			back = rank_before(now, tick.lowest_clock_ns) ?
+				tick.lowest_clock_ns - now : 0;
+		__sync_fetch_and_sub(&grp->clock_ns, back);
+	}
+	grp->pace = share_pace(grp->rate);
+	grp->clock_tick_ns = grp->clock_ns;
+}
+
+/* Forgive the group in @slot its share of CPU time, and end a framework phase that has gone quiet. */
+__noinline int tick_forgive(u32 slot)
+{
+	u64 framework_leak = tick_ns * framework_rate_pct / 100, leak, debt, used;
+	struct group *grp = group_at(slot);
+
+	if (!grp)
+		return 0;
+	tick_pace(grp);
+	leak = share_time_ns(tick_ns, grp->rate);
+	debt = grp->debt_ns;
+	if (debt)
+		__sync_fetch_and_sub(&grp->debt_ns, debt < leak ? debt : leak);
+	debt = grp->framework_debt_ns;
+	if (debt)
+		__sync_fetch_and_sub(&grp->framework_debt_ns,
+				     debt < framework_leak ? debt : framework_leak);
+	/* Out of debt: the next time begins with a turn of its own. */
+	if (grp->debt_ns < knobs.debt_burst_ns)
+		grp->quantum_end_ns = 0;
+	used = grp->framework_tick_ns;
+	if (used)
+		__sync_fetch_and_sub(&grp->framework_tick_ns, used);
+	if (grp->phase == PHASE_FRAMEWORK && !grp->nr_calls && used < tick_ns / 10 &&
+	    time_delta(tick.now, grp->phase_since_ns) >= tick_ns)
+		phase_set(grp, slot, PHASE_LLM_WAIT, tick.now);
+	return 0;
+}
+
+/* Off the hot path, once in tick_ns. */
 static int on_tick(void *map, int *key, struct bpf_timer *timer)
 {
-	u64 now = scx_bpf_now();
-	u64 leak = rank_leak_ns(tick_ns, nr_cpus_online, nr_active_groups);
-	u64 framework_leak = tick_ns * framework_rate_pct / 100;
-	u32 active = 0, competitors = 0, i;
+	u32 i, active, competitors;
 
-	/* Unknown to the verifier, so that every turn of the loop looks alike. */
-	__sink(active);
-	__sink(competitors);
-	bpf_for(i, 0, groups_top) {
-		struct group *grp = group_at(i);
-		u64 debt, used;
-
-		if (!grp)
-			break;
-		if (grp->nr_runnable || grp->ran_ns > tick_ns / 20) {
-			u32 n = grp->nr_runnable;
-
-			active++;
-			/* An agent's tasks take turns as calls, others by themselves. */
-			competitors += (grp->flags & GROUP_AGENT) && grp->nr_calls < n ?
-				grp->nr_calls : n;
-		}
-		grp->ran_ns = 0;
-		/* Subtracted, not stored: others add meanwhile. */
-		debt = grp->debt_ns;
-		if (debt)
-			__sync_fetch_and_sub(&grp->debt_ns, debt < leak ? debt : leak);
-		debt = grp->framework_debt_ns;
-		if (debt)
-			__sync_fetch_and_sub(&grp->framework_debt_ns,
-					     debt < framework_leak ? debt : framework_leak);
-		/* Out of debt: the next time begins with a turn of its own. */
-		if (grp->debt_ns < knobs.debt_burst_ns)
-			grp->quantum_end_ns = 0;
-		used = grp->framework_tick_ns;
-		if (used)
-			__sync_fetch_and_sub(&grp->framework_tick_ns, used);
-		if (grp->phase == PHASE_FRAMEWORK && !grp->nr_calls && used < tick_ns / 10 &&
-		    time_delta(now, grp->phase_since_ns) >= tick_ns)
-			phase_set(grp, i, PHASE_LLM_WAIT, now);
-	}
+	tick.now = scx_bpf_now();
+	tick.nr++;
+	tick.active = tick.competitors = tick.nr_competing = 0;
+	tick.rates = tick.ran_ns = tick.lowest_clock_ns = 0;
+	bpf_for(i, 0, groups_top)
+		tick_count(i);
+	bpf_for(i, 0, groups_top)
+		tick_share(i);
+	bpf_for(i, 0, groups_top)
+		tick_forgive(i);
+	active = tick.active;
+	competitors = tick.competitors;
 	nr_active_groups = active ? active : 1;
 	round_quantum_ns = round_target_ns * nr_cpus_online / (competitors ? competitors : 1);
 	bpf_timer_start(timer, tick_ns, 0);

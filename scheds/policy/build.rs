@@ -2,8 +2,9 @@
 //! Compiles the policy headers of the kernel half for the host, behind `src/policy.c`.
 
 fn main() {
-    for file in ["src/policy.c", "../../bpf/intf.h", "../../bpf/rank.h", "../../bpf/classify.h"] {
-        println!("cargo:rerun-if-changed={file}");
+    println!("cargo:rerun-if-changed=src/policy.c");
+    for header in ["intf.h", "rank.h", "classify.h", "share.h", "limit.h"] {
+        println!("cargo:rerun-if-changed=../../bpf/{header}");
     }
     cc::Build::new()
         .file("src/policy.c")

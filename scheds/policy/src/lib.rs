@@ -87,7 +87,20 @@ extern "C" {
     fn policy_charge_ns(delta_ns: u64, service_ns: u64, nr_parallel: u32, k: *const Knobs) -> u64;
     fn policy_service_ns(service_ns: u64, debt_ns: u64, k: *const Knobs) -> u64;
     fn policy_weighted_ns(delta_ns: u64, weight: u32) -> u64;
-    fn policy_leak_ns(elapsed_ns: u64, cpus: u32, nr_active: u32) -> u64;
+    fn policy_time_ns(elapsed_ns: u64, rate: u64) -> u64;
+    static policy_cpu: u64;
+    fn policy_share_weight(weight: u32, idle: bool) -> u32;
+    fn policy_share_of(rate: u64, weight: u64, sum: u64) -> u64;
+    fn policy_capacity(ran_ns: u64, elapsed_ns: u64, cpus: u32) -> u64;
+    fn policy_toll_service_ns(service_ns: u64, rate: u64, rates: u64, nr: u32) -> u64;
+    fn policy_clock_ns(delta_ns: u64, rate: u64) -> u64;
+    fn policy_turn(now: u64, clock: u64, rate: u64, slack_ns: u64, longest_ns: u64, credit_ns: u64) -> u64;
+    fn policy_limit_ns(us: u64) -> u64;
+    static policy_limit_none_ns: u64;
+    fn policy_limit_periods(now: u64, next_ns: u64, period_ns: u64) -> u64;
+    fn policy_limit_refill_ns(budget_ns: i64, periods: u64, quota_ns: u64, burst_ns: u64) -> u64;
+    fn policy_limit_slice_ns(budget_ns: i64, slice_ns: u64) -> u64;
+    fn policy_limit_released(budget_ns: i64, slice_ns: u64) -> u64;
     fn policy_before(a: u64, b: u64) -> bool;
     fn policy_comm_equal(a: *const c_char, b: *const c_char) -> bool;
     fn policy_glob(glob: *const c_char, name: *const c_char, max_steps: u32, steps: *mut u32) -> u32;
@@ -153,9 +166,70 @@ pub fn weighted_ns(delta_ns: u64, weight: u32) -> u64 {
     unsafe { policy_weighted_ns(delta_ns, weight) }
 }
 
-/// `rank_leak_ns()`.
-pub fn leak_ns(elapsed_ns: u64, cpus: u32, nr_active: u32) -> u64 {
-    unsafe { policy_leak_ns(elapsed_ns, cpus, nr_active) }
+/// `share_time_ns()`: CPU time that `rate` is in `elapsed_ns`.
+pub fn time_ns(elapsed_ns: u64, rate: u64) -> u64 {
+    unsafe { policy_time_ns(elapsed_ns, rate) }
+}
+
+/// The rate of `cpus` CPUs.
+pub fn cpus_rate(cpus: u32) -> u64 {
+    u64::from(cpus) * unsafe { policy_cpu }
+}
+
+/// `share_weight()`.
+pub fn share_weight(weight: u32, idle: bool) -> u32 {
+    unsafe { policy_share_weight(weight, idle) }
+}
+
+/// `share_of()`: the part of `rate` for one with `weight` of `sum`.
+pub fn share_of(rate: u64, weight: u64, sum: u64) -> u64 {
+    unsafe { policy_share_of(rate, weight, sum) }
+}
+
+/// `share_capacity()`.
+pub fn capacity(ran_ns: u64, elapsed_ns: u64, cpus: u32) -> u64 {
+    unsafe { policy_capacity(ran_ns, elapsed_ns, cpus) }
+}
+
+/// What `service_ns` counts as by `share_toll()`.
+pub fn toll_service_ns(service_ns: u64, rate: u64, rates: u64, nr: u32) -> u64 {
+    unsafe { policy_toll_service_ns(service_ns, rate, rates, nr) }
+}
+
+/// `share_clock_ns()` at the pace of `rate`.
+pub fn clock_ns(delta_ns: u64, rate: u64) -> u64 {
+    unsafe { policy_clock_ns(delta_ns, rate) }
+}
+
+/// `share_turn()` at the pace of `rate`.
+pub fn turn(now: u64, clock: u64, rate: u64, slack_ns: u64, longest_ns: u64, credit_ns: u64) -> u64 {
+    unsafe { policy_turn(now, clock, rate, slack_ns, longest_ns, credit_ns) }
+}
+
+/// `limit_ns()`; None: no limit.
+pub fn limit_ns(us: u64) -> Option<u64> {
+    let ns = unsafe { policy_limit_ns(us) };
+    Some(ns).filter(|&ns| ns < unsafe { policy_limit_none_ns })
+}
+
+/// `limit_periods()`.
+pub fn limit_periods(now: u64, next_ns: u64, period_ns: u64) -> u64 {
+    unsafe { policy_limit_periods(now, next_ns, period_ns) }
+}
+
+/// `limit_refill_ns()`.
+pub fn limit_refill_ns(budget_ns: i64, periods: u64, quota_ns: u64, burst_ns: u64) -> u64 {
+    unsafe { policy_limit_refill_ns(budget_ns, periods, quota_ns, burst_ns) }
+}
+
+/// `limit_slice_ns()`.
+pub fn limit_slice_ns(budget_ns: i64, slice_ns: u64) -> u64 {
+    unsafe { policy_limit_slice_ns(budget_ns, slice_ns) }
+}
+
+/// `limit_released()`.
+pub fn limit_released(budget_ns: i64, slice_ns: u64) -> u64 {
+    unsafe { policy_limit_released(budget_ns, slice_ns) }
 }
 
 /// `rank_before()`.

@@ -10,6 +10,8 @@ enum { false, true };
 
 #include "rank.h"
 #include "classify.h"
+#include "share.h"
+#include "limit.h"
 
 /* lib.rs has a struct of the same layout: a knob more is one more there. */
 _Static_assert(sizeof(struct rank_knobs) == 8 * sizeof(u64), "struct Knobs");
@@ -58,9 +60,68 @@ u64 policy_weighted_ns(u64 delta_ns, u32 weight)
 	return rank_weighted_ns(delta_ns, weight);
 }
 
-u64 policy_leak_ns(u64 elapsed_ns, u32 cpus, u32 nr_active)
+u64 policy_time_ns(u64 elapsed_ns, u64 rate)
 {
-	return rank_leak_ns(elapsed_ns, cpus, nr_active);
+	return share_time_ns(elapsed_ns, rate);
+}
+
+const u64 policy_cpu = SHARE_CPU;
+
+u32 policy_share_weight(u32 weight, bool idle)
+{
+	return share_weight(weight, idle);
+}
+
+u64 policy_share_of(u64 rate, u64 weight, u64 sum)
+{
+	return share_of(rate, weight, sum);
+}
+
+u64 policy_capacity(u64 ran_ns, u64 elapsed_ns, u32 cpus)
+{
+	return share_capacity(ran_ns, elapsed_ns, cpus);
+}
+
+u64 policy_toll_service_ns(u64 service_ns, u64 rate, u64 rates, u32 nr)
+{
+	return service_ns * share_toll(rate, rates, nr) / SHARE_TOLL;
+}
+
+u64 policy_clock_ns(u64 delta_ns, u64 rate)
+{
+	return share_clock_ns(delta_ns, share_pace(rate));
+}
+
+u64 policy_turn(u64 now, u64 clock, u64 rate, u64 slack_ns, u64 longest_ns, u64 credit_ns)
+{
+	return share_turn(now, clock, share_pace(rate), slack_ns, longest_ns, credit_ns);
+}
+
+u64 policy_limit_ns(u64 us)
+{
+	return limit_ns(us);
+}
+
+const u64 policy_limit_none_ns = LIMIT_NONE_NS;
+
+u64 policy_limit_periods(u64 now, u64 next_ns, u64 period_ns)
+{
+	return limit_periods(now, next_ns, period_ns);
+}
+
+u64 policy_limit_refill_ns(s64 budget_ns, u64 periods, u64 quota_ns, u64 burst_ns)
+{
+	return limit_refill_ns(budget_ns, periods, quota_ns, burst_ns);
+}
+
+u64 policy_limit_slice_ns(s64 budget_ns, u64 slice_ns)
+{
+	return limit_slice_ns(budget_ns, slice_ns);
+}
+
+u64 policy_limit_released(s64 budget_ns, u64 slice_ns)
+{
+	return limit_released(budget_ns, slice_ns);
 }
 
 bool policy_before(u64 a, u64 b)

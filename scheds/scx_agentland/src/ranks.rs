@@ -231,7 +231,8 @@ impl Ranks {
         (self.active, self.competitors) = (0, 0);
         self.tick_ns = now;
         self.tick += 1;
-        let leak = policy::leak_ns(elapsed, self.cpus, self.nr_active);
+        let share = policy::share_of(policy::cpus_rate(self.cpus), 1, self.nr_active.into());
+        let leak = policy::time_ns(elapsed, share);
         for group in self.groups.values_mut() {
             group.debt_ns = group.debt_ns.saturating_sub(leak);
             group.framework_debt_ns =

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The queues of runnable tasks, and the place of a task in them.
+ */
+#ifndef SCX_AGENT_QUEUES_BPF_H
+#define SCX_AGENT_QUEUES_BPF_H
+
+#include "state.bpf.h"
+#include "rank.h"
+#include "cpus.bpf.h"
+
+/*
+ * Queues of everything that may run on more than one CPU, by key, and of what
+ * of that is long, by base. A CPU's own queue has the CPU's number.
+ */
+#define DSQ_SHARED	((u64)AGENT_MAX_CPUS)
+#define DSQ_LONG	((u64)AGENT_MAX_CPUS + 1)
+
+/* True if @p can run on one CPU only. */
+static __always_inline bool is_pinned(const struct task_struct *p)
+{
+	return p->nr_cpus_allowed == 1;
+}
+
+/*
+ * Key of @p as of @now; the lowest runs first. Sets tctx->is_long and, for a
+ * long task, tctx->key to its place among the long ones. With @requeue, a
+ * quantum that is used up puts it behind its equals.
+ *
+ * Not static, as some others: the verifier then checks it once, and not again
+ * for each caller.
+ */
+__noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u64 now,
+			bool requeue)
+{
+	u64 service, cpu, debt, quantum, *base, *quantum_end;
+	struct group *grp;
+	struct call *c;
+	u32 width = 1;
+	bool indebted;
+
+	if (!tctx)
+		return now;
+	grp = group_at(tctx->group);
+	c = call_at(tctx->call);
+	tctx->is_long = 0;
+	/*
+	 * Kernel threads serve everybody, and RCU or a lock may wait for one
+	 * whatever its nice value: first rank, or that of a new call for those
+	 * that compute for long.
+	 */
+	if (p->flags & PF_KTHREAD)
+		return tctx->service_ns < framework_burst_ns ? now - framework_lead_ns : now;
+	if (!grp)
+		return now;
+	if (tctx->role == ROLE_FRAMEWORK) {
+		debt = grp->framework_debt_ns;
+		if (debt <= framework_burst_ns)
+			return now - framework_lead_ns;
+		return now + rank_delay_ns(debt - framework_burst_ns, (void *)&knobs);
+	}
+	if (c) {
+		if (c->detached && grp->phase == PHASE_LLM_WAIT)
+			return now + background_delay_ns;
+		service = c->service_ns;
+		cpu = c->cpu_ns;
+		/* Not how wide it is now: its last process is worth as much as its first. */
+		width = c->peak_width;
+		base = &c->base_ns;
+		quantum_end = &c->quantum_end_ns;
+	} else {
+		service = cpu = tctx->service_ns;
+		base = &tctx->base_ns;
+		quantum_end = &tctx->quantum_end_ns;
+	}
+	/* Long only for its agent's debt: then the agent's calls are one long call together. */
+	indebted = c && !rank_is_long(service, (void *)&knobs);
+	service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
+	tctx->is_long = rank_is_long(service, (void *)&knobs);
+	if (indebted && tctx->is_long) {
+		base = &grp->base_ns;
+		quantum_end = &grp->quantum_end_ns;
+		cpu = grp->calls_cpu_ns;
+	}
+	/* Several CPUs may do this at once for one call: any of their times is as good. */
+	if (requeue && cpu >= *quantum_end) {
+		/* Short calls are no matter of shares; debt sees to it that they do not add up. */
+		*base = c && !tctx->is_long ? now : group_turn(grp, now);
+		/* On one CPU, and among tasks that may never end, there is nothing to gain from long turns. */
+		if (is_pinned(p) || (!c && tctx->is_long))
+			quantum = share_quantum_ns(task_quantum_ns, grp->toll);
+		else
+			quantum = rank_quantum_ns(cpu, tctx->is_long, round_quantum_ns,
+						  (void *)&knobs);
+		*quantum_end = cpu + quantum;
+	}
+	if (tctx->is_long && is_pinned(p))
+		return *base + knobs.delay_cap_ns;
+	if (tctx->is_long) {
+		tctx->key = rank_long_place(*base, width, (void *)&knobs);
+		return time_before(now, tctx->aged_until_ns) ? now : now + knobs.delay_cap_ns;
+	}
+	return *base + rank_delay_ns(service, (void *)&knobs);
+}
+
+/* Queue and key of @p, which is to wait for a CPU from @now on; see task_key(). */
+static __always_inline u64 task_queue(struct task_struct *p, struct task_ctx *tctx, u64 now, u64 *key)
+{
+	*key = task_key(p, tctx, now, true);
+	tctx->queued_at_ns = now;
+	stat_inc(STAT_QUEUED);
+	if (is_pinned(p))
+		return scx_bpf_task_cpu(p);
+	return tctx->is_long ? DSQ_LONG : DSQ_SHARED;
+}
+
+/* Place of @p, with @key, in the queue @dsq: long tasks have their own order there. */
+static __always_inline u64 queue_place(const struct task_ctx *tctx, u64 dsq, u64 key)
+{
+	return dsq == DSQ_LONG ? tctx->key : key;
+}
+
+/* Find a CPU for @p, which has just been put on a queue with @key. */
+__noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, u64 key)
+{
+	s32 cpu;
+
+	if (is_pinned(p)) {
+		cpu = scx_bpf_task_cpu(p);
+		if (scx_bpf_test_and_clear_cpu_idle(cpu))
+			scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+		else
+			cpu_take_one(cpu, key);
+		return 0;
+	}
+	/*
+	 * A CPU that went idle after select_cpu() looked, and looked at the
+	 * queue before the insertion, would sleep on it: look once more.
+	 */
+	bpf_rcu_read_lock();
+	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	bpf_rcu_read_unlock();
+	if (cpu >= 0)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	else
+		cpu_take(p, key);
+	return 0;
+}
+
+/* What the first task of a queue has to say; all zero if the queue is empty. */
+struct head {
+	bool there;
+	u64 key;	/* its place in the queue */
+	u64 queued_at_ns;
+};
+
+static __always_inline struct head dsq_head(u64 dsq)
+{
+	struct task_struct *p;
+	struct head h = {};
+
+	if (!scx_bpf_dsq_nr_queued(dsq))
+		return h;
+	bpf_rcu_read_lock();
+	p = __COMPAT_scx_bpf_dsq_peek(dsq);
+	if (p) {
+		struct task_ctx *tctx = task_ctx(p);
+
+		h.there = true;
+		h.key = p->scx.dsq_vtime;
+		h.queued_at_ns = tctx ? tctx->queued_at_ns : 0;
+	}
+	bpf_rcu_read_unlock();
+	return h;
+}
+
+#endif /* SCX_AGENT_QUEUES_BPF_H */
