@@ -87,6 +87,7 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, enq_flags);
 		return;
 	}
+	tctx->asked = 0;
 	blocked = limit_blocks(tctx, now);
 	if (blocked) {
 		limit_park(p, tctx, blocked, now, enq_flags);
@@ -214,9 +215,15 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	role_refresh(p, tctx, now);
 	tctx->running_at_ns = now;
 	tctx->yielded = 0;
-	/* Queued before its cgroup used up its budget: it is parked as soon as it lets go. */
-	if (tctx->limit && !tctx->released && limit_blocks(tctx, now))
+	/*
+	 * Queued before its cgroup used up its budget: it is parked as soon as it
+	 * lets go. Asked once, for the kernel puts tasks that are exiting or may
+	 * not migrate back here without asking enqueue(): those go on.
+	 */
+	if (tctx->limit && !tctx->released && !tctx->asked && limit_blocks(tctx, now)) {
+		tctx->asked = 1;
 		scx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);
+	}
 	tctx->released = 0;
 	c = call_at(tctx->call);
 	if (c)

@@ -18,10 +18,10 @@
 #define LIMIT_DEPTH	16
 /*
  * A task that has waited for its cgroup's budget for this long has a turn all
- * the same: the kernel ejects a scheduler that leaves a task waiting for longer
- * than ops.timeout_ms.
+ * the same: it may hold a lock of the kernel's, and the kernel ejects a scheduler
+ * that leaves a task waiting for longer than ops.timeout_ms.
  */
-#define LIMIT_MAX_WAIT_NS	10000000000ULL
+#define LIMIT_MAX_WAIT_NS	5000000000ULL
 /* Tasks released in one go of the timer; the others follow at once in the next. */
 #define LIMIT_BATCH	256
 

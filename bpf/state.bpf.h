@@ -142,6 +142,7 @@ struct task_ctx {
 	u8 counted_runnable;	/* is in nr_runnable of its group and call */
 	u8 yielded;
 	u8 is_long;		/* as of the last task_key() */
+	u8 asked;		/* to let go of its CPU, as its cgroup has no budget left */
 	u8 released;		/* has waited for its cgroup's budget, and runs next */
 };
 
