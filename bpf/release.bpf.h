@@ -50,6 +50,8 @@ static int on_refill(void *map, u32 *slot_p, struct bpf_timer *timer)
 	}
 	/* Counted in memory, so that every turn of the loop looks alike to the verifier. */
 	l->released = 0;
+	/* Older kernels take the callback of a sleepable program for sleepable, too. */
+	bpf_rcu_read_lock();
 	bpf_for_each(scx_dsq, p, dsq_parked(slot), 0) {
 		struct task_ctx *tctx = task_ctx(p);
 		bool overdue = tctx &&
@@ -71,6 +73,7 @@ static int on_refill(void *map, u32 *slot_p, struct bpf_timer *timer)
 		if (scx_bpf_dsq_move_vtime(BPF_FOR_EACH_ITER, p, dsq, 0))
 			queue_wake_cpu(p, key);
 	}
+	bpf_rcu_read_unlock();
 	if (waiting > l->released && !__sync_val_compare_and_swap(&l->armed, 0, 1))
 		bpf_timer_start(&l->timer,
 				l->released < n ? 0 : time_delta(l->next_ns, now), 0);
