@@ -155,9 +155,11 @@ impl<'a> Scheduler<'a> {
             preempt: self.counter(bpf_intf::agent_stat_STAT_PREEMPT)?,
             kept: self.counter(bpf_intf::agent_stat_STAT_KEPT)?,
             aged: self.counter(bpf_intf::agent_stat_STAT_AGED)?,
+            throttled: self.counter(bpf_intf::agent_stat_STAT_THROTTLED)?,
             phases: self.counter(bpf_intf::agent_stat_STAT_PHASES)?,
             no_call_slot: self.counter(bpf_intf::agent_stat_STAT_NO_CALL_SLOT)?,
             no_group_slot: self.counter(bpf_intf::agent_stat_STAT_NO_GROUP_SLOT)?,
+            no_limit_slot: self.counter(bpf_intf::agent_stat_STAT_NO_LIMIT_SLOT)?,
             lost_events: self.counter(bpf_intf::agent_stat_STAT_LOST_EVENTS)?,
         })
     }

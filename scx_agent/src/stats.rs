@@ -47,12 +47,16 @@ pub struct Metrics {
     pub groups_active: u64,
     #[stat(desc = "Longest quantum of a long call now, in ms")]
     pub quantum_ms: u64,
+    #[stat(desc = "Tasks held back because their cgroup had used up its cpu.max")]
+    pub throttled: u64,
     #[stat(desc = "Phase transitions")]
     pub phases: u64,
     #[stat(desc = "Tool calls without a slot of their own, ranked task by task")]
     pub no_call_slot: u64,
     #[stat(desc = "Cgroups without a slot of their own, sharing one")]
     pub no_group_slot: u64,
+    #[stat(desc = "Cgroups whose cpu.max is not applied, for want of a slot")]
+    pub no_limit_slot: u64,
     #[stat(desc = "Events lost because the ring buffer was full")]
     pub lost_events: u64,
     #[stat(desc = "Agents held to a memory limit now")]
@@ -78,9 +82,11 @@ impl Metrics {
             preempt: self.preempt - old.preempt,
             kept: self.kept - old.kept,
             aged: self.aged - old.aged,
+            throttled: self.throttled - old.throttled,
             phases: self.phases - old.phases,
             no_call_slot: self.no_call_slot - old.no_call_slot,
             no_group_slot: self.no_group_slot - old.no_group_slot,
+            no_limit_slot: self.no_limit_slot - old.no_limit_slot,
             lost_events: self.lost_events - old.lost_events,
             memory_writes: self.memory_writes - old.memory_writes,
             memory_reclaimed_mb: self.memory_reclaimed_mb - old.memory_reclaimed_mb,
@@ -92,14 +98,14 @@ impl Metrics {
         writeln!(
             w,
             "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
-             direct {} queued {} preempt {} kept {} aged {} | \
-             active {} quantum {} ms | lost {} no-slot {}/{} | \
+             direct {} queued {} preempt {} kept {} aged {} throttled {} | \
+             active {} quantum {} ms | lost {} no-slot {}/{}/{} | \
              memory limited {} writes {} reclaimed {} MB foreign {}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
-            self.direct, self.queued, self.preempt, self.kept, self.aged,
+            self.direct, self.queued, self.preempt, self.kept, self.aged, self.throttled,
             self.groups_active, self.quantum_ms,
-            self.lost_events, self.no_call_slot, self.no_group_slot,
+            self.lost_events, self.no_call_slot, self.no_group_slot, self.no_limit_slot,
             self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_foreign,
         )?;
         Ok(())
