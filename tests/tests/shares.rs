@@ -22,6 +22,8 @@ fn race(ratio: u64, step: u64, rounds: u32) -> (u64, u64) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn shares_add_up_to_what_is_shared(cpus in 1..1024u32, weights in prop::collection::vec(3..100_000u64, 1..200)) {
         let (rate, sum) = (cpus_rate(cpus), weights.iter().sum());
