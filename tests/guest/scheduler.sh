@@ -10,7 +10,7 @@ fact state_before "$(state)"
 
 mkdir $cg/agents $cg/agents/early
 enter agents/early sleep 1000 &
-sleep 1
+wait_for 60 grep -q . $cg/agents/early/cgroup.procs
 start_scheduler first -v --stats 0.5 --events /out/events.jsonl \
 	--agent-cgroup 'agents/*' --agent-cgroup 'nowhere/*.scope'
 fact ops "$(cat $ext/root/ops)"
