@@ -2,7 +2,9 @@
 //! Which cgroups are agents: globs over cgroup paths, matched in the kernel when a cgroup is made.
 
 use crate::bpf_intf;
+use agentpolicy::component_matches;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -46,7 +48,7 @@ impl Glob {
         &self.parts
     }
 
-    /// Cgroups below `root` (a cgroup v2 mount) that match now, sorted.
+    /// Cgroups below `root` (a cgroup v2 mount) that match now, by the kernel half's own code, sorted.
     pub fn matches_below(&self, root: &Path) -> Vec<PathBuf> {
         let mut level = vec![root.to_path_buf()];
         for part in &self.parts {
@@ -58,7 +60,7 @@ impl Glob {
                     entries
                         .flatten()
                         .filter(|e| e.file_type().is_ok_and(|t| t.is_dir()))
-                        .filter(|e| part_matches(part, &e.file_name().to_string_lossy()))
+                        .filter(|e| component_matches(part.as_bytes(), e.file_name().as_bytes()))
                         .map(|e| e.path()),
                 );
             }
@@ -67,27 +69,6 @@ impl Glob {
         level.sort();
         level
     }
-}
-
-/// True if one path component matches: the kernel half's `glob_step()` says the same.
-fn part_matches(glob: &str, name: &str) -> bool {
-    let (g, n) = (glob.as_bytes(), name.as_bytes());
-    let (mut gi, mut ni, mut star) = (0, 0, None);
-    while ni < n.len() {
-        if gi < g.len() && g[gi] == b'*' {
-            gi += 1;
-            star = Some((gi, ni));
-        } else if gi < g.len() && (g[gi] == b'?' || g[gi] == n[ni]) {
-            gi += 1;
-            ni += 1;
-        } else if let Some((sg, sn)) = star {
-            star = Some((sg, sn + 1));
-            (gi, ni) = (sg, sn + 1);
-        } else {
-            return false;
-        }
-    }
-    g[gi..].iter().all(|&c| c == b'*')
 }
 
 impl FromStr for Glob {
