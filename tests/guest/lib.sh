@@ -46,6 +46,13 @@ stop_scheduler() {
 	wait_for 10 state_is disabled
 }
 
+# swap_on_zram: 1 GB of swap, so that what is reclaimed can go somewhere.
+swap_on_zram() {
+	echo 1G >/sys/block/zram0/disksize
+	mkswap /dev/zram0 >/dev/null
+	swapon /dev/zram0
+}
+
 # refused NAME COMMAND...: a command that should fail; its status and what it said.
 refused() {
 	name=$1

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Memory by phase, and every end of the daemon. Swap is zram: what is reclaimed must go somewhere.
+# Memory by phase, and every end of the daemon.
 . /tests/lib.sh
 
-echo 1G >/sys/block/zram0/disksize
-mkswap /dev/zram0 >/dev/null
-swapon /dev/zram0
+swap_on_zram
 mkdir $cg/agents
 echo "+cpu +memory" >$cg/agents/cgroup.subtree_control
 

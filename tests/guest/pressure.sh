@@ -2,9 +2,7 @@
 # A host that runs short: two tool calls grow, one after the other, beside a framework that works.
 . /tests/lib.sh
 
-echo 1G >/sys/block/zram0/disksize
-mkswap /dev/zram0 >/dev/null
-swapon /dev/zram0
+swap_on_zram
 mkdir $cg/agents
 echo "+cpu +memory" >$cg/agents/cgroup.subtree_control
 mkdir $cg/agents/old $cg/agents/new $cg/agents/busy
