@@ -167,6 +167,13 @@ static __always_inline u64 limited_slice_ns(const struct task_ctx *tctx)
 	return tctx->limit ? limit_chain_slice_ns(tctx->limit) : slice_ns;
 }
 
+/* Have the timer of @l look at those that wait after @delay_ns, unless it runs already. */
+static __always_inline void limit_arm(struct limit *l, u64 delay_ns)
+{
+	if (!__sync_val_compare_and_swap(&l->armed, 0, 1))
+		bpf_timer_start(&l->timer, delay_ns, 0);
+}
+
 /* Keep @p waiting for the budget of @slot. */
 static __always_inline void limit_park(struct task_struct *p, struct task_ctx *tctx, u32 slot,
 				       u64 now, u64 enq_flags)
@@ -179,8 +186,8 @@ static __always_inline void limit_park(struct task_struct *p, struct task_ctx *t
 	tctx->queued_at_ns = now;
 	scx_bpf_dsq_insert(p, dsq_parked(slot), slice_ns, enq_flags);
 	stat_inc(STAT_THROTTLED);
-	if (l && !__sync_val_compare_and_swap(&l->armed, 0, 1))
-		bpf_timer_start(&l->timer, time_delta(l->next_ns, now), 0);
+	if (l)
+		limit_arm(l, time_delta(l->next_ns, now));
 }
 
 /*

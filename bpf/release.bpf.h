@@ -22,8 +22,7 @@ __noinline u64 release_queue(struct task_struct *p __arg_trusted, struct task_ct
 	l = limit_at(blocked);
 	if (l && !overdue) {
 		*key = now;
-		if (!__sync_val_compare_and_swap(&l->armed, 0, 1))
-			bpf_timer_start(&l->timer, time_delta(l->next_ns, now), 0);
+		limit_arm(l, time_delta(l->next_ns, now));
 		return dsq_parked(blocked);
 	}
 	tctx->released = 1;
@@ -74,9 +73,8 @@ static int on_refill(void *map, u32 *slot_p, struct bpf_timer *timer)
 			queue_wake_cpu(p, key);
 	}
 	bpf_rcu_read_unlock();
-	if (waiting > l->released && !__sync_val_compare_and_swap(&l->armed, 0, 1))
-		bpf_timer_start(&l->timer,
-				l->released < n ? 0 : time_delta(l->next_ns, now), 0);
+	if (waiting > l->released)
+		limit_arm(l, l->released < n ? 0 : time_delta(l->next_ns, now));
 	return 0;
 }
 
