@@ -180,7 +180,6 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *tctx = task_ctx(p);
-	struct group *grp;
 	u64 now;
 
 	if (!tctx)
@@ -192,8 +191,7 @@ void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
 		u64 slept = time_delta(now, tctx->slept_at_ns);
 
 		tctx->service_ns = tctx->service_ns > slept ? tctx->service_ns - slept : 0;
-		grp = group_at(tctx->group);
-		tctx->base_ns = grp ? group_turn(grp, now) : now;
+		tctx->base_ns = group_turn(group_at(tctx->group), now);
 		tctx->quantum_end_ns = tctx->service_ns +
 			rank_quantum_ns(tctx->service_ns, false, round_quantum_ns,
 					(void *)&knobs);
@@ -279,13 +277,10 @@ void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
 bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *to)
 {
 	struct task_ctx *tctx = task_ctx(from);
-	u64 now = scx_bpf_now();
-	struct group *grp;
 
 	if (tctx) {
 		tctx->yielded = 1;
-		grp = group_at(tctx->group);
-		tctx->base_ns = grp ? group_turn(grp, now) : now;
+		tctx->base_ns = group_turn(group_at(tctx->group), scx_bpf_now());
 	}
 	return false;
 }

@@ -22,8 +22,6 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	if (!grp || !tctx->running_at_ns)
 		return;
 	tctx->running_at_ns = now;
-	weighted = rank_weighted_ns(delta, p->scx.weight);
-	service = weighted * grp->toll / SHARE_TOLL;
 	if (p->flags & PF_KTHREAD) {
 		/* It worked for others: its own business, and not its group's. */
 		tctx->service_ns += delta;
@@ -32,17 +30,20 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	if (tctx->limit)
 		limit_charge(tctx->limit, delta);
 	__sync_fetch_and_add(&grp->clock_ns, share_clock_ns(delta, grp->pace));
-	if (c) {
-		charge = rank_charge_ns(weighted, c->cpu_ns, grp->nr_calls, (void *)&knobs);
-		__sync_fetch_and_add(&c->cpu_ns, delta);
-		__sync_fetch_and_add(&grp->calls_cpu_ns, delta);
-		__sync_fetch_and_add(&c->service_ns, rank_wide_ns(service, c->nr_runnable));
-	} else if (tctx->role == ROLE_FRAMEWORK) {
+	weighted = rank_weighted_ns(delta, p->scx.weight);
+	if (tctx->role == ROLE_FRAMEWORK) {
 		__sync_fetch_and_add(&grp->framework_debt_ns, weighted);
 		__sync_fetch_and_add(&grp->framework_tick_ns, delta);
 		if (grp->phase == PHASE_LLM_WAIT && grp->framework_tick_ns > tick_ns / 10)
 			phase_set(grp, tctx->group, PHASE_FRAMEWORK, now);
 		return;
+	}
+	service = weighted * grp->toll / SHARE_TOLL;
+	if (c) {
+		charge = rank_charge_ns(weighted, c->cpu_ns, grp->nr_calls, (void *)&knobs);
+		__sync_fetch_and_add(&c->cpu_ns, delta);
+		__sync_fetch_and_add(&grp->calls_cpu_ns, delta);
+		__sync_fetch_and_add(&c->service_ns, rank_wide_ns(service, c->nr_runnable));
 	} else {
 		charge = rank_charge_ns(weighted, tctx->service_ns, grp->nr_runnable,
 					(void *)&knobs);

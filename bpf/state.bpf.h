@@ -249,6 +249,7 @@ struct tick {
 	u32 nr_competing;	/* groups that compete for CPU time */
 	u64 rates;		/* theirs */
 	u64 ran_ns;		/* what they had */
+	u64 capacity;		/* rate of all of them together */
 	u64 lowest_clock_ns;	/* of theirs */
 };
 /* Not static: clang would take it apart, and not its type information. */
@@ -286,11 +287,14 @@ static __always_inline struct call *call_at(u32 slot)
 	return slot ? bpf_map_lookup_elem(&calls, &slot) : NULL;
 }
 
-/* When a task of @grp that has to wait for its turn has it, see share.h. */
+/* When a task of @grp, NULL for none, that has to wait for its turn has it, see share.h. */
 static __always_inline u64 group_turn(const struct group *grp, u64 now)
 {
-	bool agent = grp->flags & GROUP_AGENT;
+	bool agent;
 
+	if (!grp)
+		return now;
+	agent = grp->flags & GROUP_AGENT;
 	return share_turn(now, grp->clock_ns, grp->pace, agent ? agent_slack_ns : 0,
 			  knobs.delay_cap_ns, agent ? 0 : credit_ns);
 }

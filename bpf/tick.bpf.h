@@ -130,8 +130,7 @@ static __always_inline void tick_pace(struct group *grp)
 	if (grp->competes) {
 		least = now - credit_ns;
 		grp->toll = share_toll(grp->rate, tick.rates, tick.nr_competing);
-		grp->rate = share_of(share_capacity(tick.ran_ns, tick_ns, nr_cpus_online),
-				     grp->rate, tick.rates);
+		grp->rate = share_of(tick.capacity, grp->rate, tick.rates);
 	}
 	/* Added and subtracted, not stored: others add meanwhile. */
 	if (rank_before(clock, least)) {
@@ -180,7 +179,7 @@ __noinline int tick_forgive(u32 slot)
 /* Off the hot path, once in tick_ns. */
 static int on_tick(void *map, int *key, struct bpf_timer *timer)
 {
-	u32 i, active, competitors;
+	u32 i;
 
 	tick.now = scx_bpf_now();
 	tick.nr++;
@@ -190,12 +189,12 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 		tick_count(i);
 	bpf_for(i, 0, groups_top)
 		tick_share(i);
+	tick.capacity = share_capacity(tick.ran_ns, tick_ns, nr_cpus_online);
 	bpf_for(i, 0, groups_top)
 		tick_forgive(i);
-	active = tick.active;
-	competitors = tick.competitors;
-	nr_active_groups = active ? active : 1;
-	round_quantum_ns = round_target_ns * nr_cpus_online / (competitors ? competitors : 1);
+	nr_active_groups = tick.active ? tick.active : 1;
+	round_quantum_ns = round_target_ns * nr_cpus_online /
+			   (tick.competitors ? tick.competitors : 1);
 	bpf_timer_start(timer, tick_ns, 0);
 	return 0;
 }
