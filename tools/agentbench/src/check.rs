@@ -137,7 +137,7 @@ mod tests {
             mode: "lockstep".into(),
             cpus: 8,
             kernel: "7.2".into(),
-            seed: 1,
+            seeds: vec![1],
             scenarios: vec![ScenarioResult {
                 name: "gen70".into(),
                 doc: String::new(),

@@ -14,6 +14,7 @@ pub mod ideal;
 pub mod matrix;
 pub mod metrics;
 pub mod policy;
+pub mod pool;
 pub mod report;
 pub mod results;
 pub mod scenarios;

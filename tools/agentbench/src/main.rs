@@ -79,10 +79,11 @@ struct RunArgs {
     /// Traces for the scenarios that replay them (default: the sample of agentload).
     #[arg(long)]
     traces: Option<PathBuf>,
-    /// Seed of the plans. Demands are heavy-tailed and draws differ: that of the default is near
-    /// the mean in CPU demand.
-    #[arg(long, default_value_t = 4)]
-    seed: u64,
+    /// Seeds of the plans, comma-separated: each scenario runs with each, and figures are over the
+    /// calls of all. Demands are heavy-tailed and draws differ; that of the default is near the
+    /// mean in CPU demand.
+    #[arg(long, value_delimiter = ',', default_value = "4")]
+    seed: Vec<u64>,
     /// Folder for the results.
     #[arg(long, default_value = "agentbench-results")]
     out: PathBuf,
@@ -179,6 +180,11 @@ fn run(args: &RunArgs) -> Result<()> {
     let scenarios = args.scenarios.iter().map(|n| scenarios::find(n)).collect::<Result<Vec<_>>>()?;
     let parse = |s: &String| Scheduler::parse(s, &bin_dir, &path);
     let schedulers = args.schedulers.iter().map(parse).collect::<Result<Vec<_>>>()?;
+    for (i, seed) in args.seed.iter().enumerate() {
+        if args.seed[..i].contains(seed) {
+            bail!("--seed: {seed} is there twice");
+        }
+    }
     for (i, s) in schedulers.iter().enumerate() {
         if schedulers[..i].iter().any(|o| o.name == s.name) {
             bail!("scheduler {} is there twice: give one another name (NAME=COMMAND LINE)", s.name);
@@ -197,7 +203,7 @@ fn run(args: &RunArgs) -> Result<()> {
     let matrix = Matrix {
         mode: name.into(),
         cpus: args.cpus,
-        seed: args.seed,
+        seeds: args.seed.clone(),
         quick: args.quick,
         timeline: args.timeline,
         scenarios,

@@ -4,6 +4,7 @@
 use crate::ideal::{simulate, Machine};
 use crate::metrics::{alone_of, metrics, Alone, Summary};
 use crate::policy::Policy;
+use crate::pool::pool;
 use crate::results::{AloneCall, Reaction, Results, RunResult, ScenarioResult};
 use crate::scenarios::{generated, Load, Scenario};
 use crate::scheduler::Scheduler;
@@ -40,7 +41,8 @@ pub struct Matrix<'a> {
     /// `lockstep` or `functional`.
     pub mode: String,
     pub cpus: u32,
-    pub seed: u64,
+    /// Of the plans, at least one: each scenario runs once for each.
+    pub seeds: Vec<u64>,
     pub quick: bool,
     /// Record what each CPU ran. Costs a little time in the guest.
     pub timeline: bool,
@@ -62,43 +64,57 @@ pub fn run(m: &Matrix, vm: &dyn Boot) -> Result<(Results, Vec<String>)> {
         mode: m.mode.clone(),
         cpus: m.cpus,
         kernel: vm.release().to_string(),
-        seed: m.seed,
+        seeds: m.seeds.clone(),
         scenarios: Vec::new(),
         reactions: Vec::new(),
     };
     let mut failures = Vec::new();
-    let all = m.scenarios.len() * m.schedulers.len();
+    let plans = |s: &Scenario| if matches!(s.load, Load::React { .. }) { 1 } else { m.seeds.len() };
+    let all = m.scenarios.iter().map(|s| plans(s)).sum::<usize>() * m.schedulers.len();
     let mut done = 0;
-    for s in &m.scenarios {
-        let load = if m.quick { s.quick() } else { s.load };
-        let prepared = match load {
-            Load::React { .. } => None,
-            _ => Some(Prepared::new(m, vm, s, load)?),
-        };
-        let mut runs = Vec::new();
+    // One run under each scheduler; what fails is told and left out.
+    let mut under_each = |name: &str, measure: &mut dyn FnMut(&Scheduler, String) -> Result<()>| {
         for scheduler in &m.schedulers {
             done += 1;
-            let title = format!("{done}/{all} {}/{}", s.name, scheduler.name);
-            let out = m.out.join("runs").join(s.name).join(&scheduler.name);
-            let result = match (&prepared, load) {
-                (Some(p), _) => p.measure(m, vm, scheduler, title, &out).map(|r| runs.push(r)),
-                (None, Load::React { width, rounds }) => {
-                    reaction(vm, scheduler, title, &out, width, rounds).map(|r| results.reactions.push(r))
-                }
-                _ => unreachable!("only the reaction test has no plan"),
-            };
-            if let Err(e) = result {
-                eprintln!("agentbench: {}/{} failed: {e:#}", s.name, scheduler.name);
-                failures.push(format!("{}/{}: {e:#}", s.name, scheduler.name));
+            if let Err(e) = measure(scheduler, format!("{done}/{all} {name}/{}", scheduler.name)) {
+                eprintln!("agentbench: {name}/{} failed: {e:#}", scheduler.name);
+                failures.push(format!("{name}/{}: {e:#}", scheduler.name));
             }
         }
-        results.scenarios.extend(prepared.map(|p| p.result(m, s, runs)));
+    };
+    for s in &m.scenarios {
+        let load = if m.quick { s.quick() } else { s.load };
+        if let Load::React { width, rounds } = load {
+            under_each(s.name, &mut |scheduler, title| {
+                let out = m.out.join("runs").join(s.name).join(&scheduler.name);
+                results.reactions.push(reaction(vm, scheduler, title, &out, width, rounds)?);
+                Ok(())
+            });
+            continue;
+        }
+        let mut of_seeds = Vec::new();
+        for &seed in &m.seeds {
+            let name = match m.seeds.len() {
+                1 => s.name.to_string(),
+                _ => format!("{}/seed-{seed}", s.name),
+            };
+            let prepared = Prepared::new(m, vm, name.clone(), load, seed)?;
+            let mut runs = Vec::new();
+            under_each(&name, &mut |scheduler, title| {
+                runs.push(prepared.measure(m, vm, scheduler, title)?);
+                Ok(())
+            });
+            of_seeds.push((seed, prepared.result(m, s, runs)));
+        }
+        results.scenarios.push(pool(of_seeds, m.cpus));
     }
     Ok((results, failures))
 }
 
-/// A scenario with its plan and the calls' times alone.
+/// A scenario with its plan for one seed and the calls' times alone.
 struct Prepared {
+    /// Of the scenario, and of the seed where there are several; also a path.
+    name: String,
     plan: Vec<Agent>,
     file: PathBuf,
     alone: Alone,
@@ -107,32 +123,34 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(m: &Matrix, vm: &dyn Boot, s: &Scenario, load: Load) -> Result<Prepared> {
+    fn new(m: &Matrix, vm: &dyn Boot, name: String, load: Load, seed: u64) -> Result<Prepared> {
         let plan = match load {
-            Load::Traces { .. } => (m.traces)(load, m.seed)?,
-            _ => generated(load, m.seed)?,
+            Load::Traces { .. } => (m.traces)(load, seed)?,
+            _ => generated(load, seed)?,
         };
-        let plans = m.out.join("plans");
-        std::fs::create_dir_all(&plans).with_context(|| format!("creating {}", plans.display()))?;
-        let file = plans.join(format!("{}.jsonl", s.name));
+        let file = m.out.join("plans").join(format!("{}.jsonl", name.replace('/', "-")));
+        if let Some(dir) = file.parent() {
+            std::fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+        }
         jsonl::write_file(&file, &plan)?;
-        let records = alone(m, vm, s, &file)?;
+        let eevdf = Scheduler { name: crate::results::BASELINE.into(), program: None };
+        let job = Job {
+            title: format!("{name}/alone"),
+            scheduler: &eevdf,
+            command: "agentload run --plan /plan.jsonl --mem off --serial --out /out/records.jsonl".into(),
+            files: vec![(file.clone(), "/plan.jsonl".into())],
+        };
+        let records = cached(m, vm, &job, &file, &m.out.join("runs").join(&name).join("alone"))?;
         let work_per_ms = records.iter().find_map(|r| match r {
             Record::Run(r) => Some(r.work_per_ms),
             _ => None,
         });
         let work_per_ms = work_per_ms.context("the records of the serial run have no first line")?;
-        Ok(Prepared { plan, file, alone: alone_of(&records), work_per_ms })
+        Ok(Prepared { name, plan, file, alone: alone_of(&records), work_per_ms })
     }
 
-    fn measure(
-        &self,
-        m: &Matrix,
-        vm: &dyn Boot,
-        scheduler: &Scheduler,
-        title: String,
-        out: &Path,
-    ) -> Result<RunResult> {
+    fn measure(&self, m: &Matrix, vm: &dyn Boot, scheduler: &Scheduler, title: String) -> Result<RunResult> {
+        let out = m.out.join("runs").join(&self.name).join(&scheduler.name);
         let timeline = if m.timeline { " --timeline" } else { "" };
         let job = Job {
             title,
@@ -143,8 +161,11 @@ impl Prepared {
             ),
             files: vec![(self.file.clone(), "/plan.jsonl".into())],
         };
-        vm.boot(&job, out)?;
-        let records: Vec<Record> = jsonl::read(&out.join("records.jsonl"))?;
+        // The kernel's own scheduler does not change with ours: what is exact need not be repeated.
+        let records = match scheduler.program {
+            None if m.mode == "lockstep" => cached(m, vm, &job, &self.file, &out)?,
+            _ => boot(vm, &job, &out)?,
+        };
         let metrics = metrics(&records, &self.alone, m.cpus);
         if metrics.all.is_none() {
             bail!("no call ended well; see {}", out.join("records.jsonl").display());
@@ -184,34 +205,32 @@ impl Prepared {
     }
 }
 
-/// The records of the calls alone: from the cache, or measured under the kernel's own scheduler.
-fn alone(m: &Matrix, vm: &dyn Boot, s: &Scenario, plan: &Path) -> Result<Vec<Record>> {
+/// Runs `job` and reads its records.
+fn boot(vm: &dyn Boot, job: &Job, out: &Path) -> Result<Vec<Record>> {
+    vm.boot(job, out)?;
+    jsonl::read(&out.join("records.jsonl"))
+}
+
+/// The records of `job`, which lives `plan` under the kernel's own scheduler: from the cache, or
+/// measured. The cache knows them by all that they depend on.
+fn cached(m: &Matrix, vm: &dyn Boot, job: &Job, plan: &Path, out: &Path) -> Result<Vec<Record>> {
     let mut hash = Sha256::new();
     for file in [plan, &m.agentload] {
         let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
         hash.update((bytes.len() as u64).to_le_bytes());
         hash.update(bytes);
     }
-    hash.update(format!("{} {} {}", m.mode, m.cpus, vm.key()));
+    hash.update(format!("{} {} {} {}", m.mode, m.cpus, vm.key(), job.command));
     let hex: String = hash.finalize().iter().take(12).map(|b| format!("{b:02x}")).collect();
     let cache = m.out.join("cache");
-    let cached = cache.join(format!("alone-{hex}.jsonl"));
-    if cached.exists() {
-        eprintln!("[{}] times alone are cached", s.name);
-        return jsonl::read(&cached);
+    let file = cache.join(format!("{hex}.jsonl"));
+    if file.exists() {
+        eprintln!("[{}] cached", job.title);
+        return jsonl::read(&file);
     }
-    let eevdf = Scheduler { name: crate::results::BASELINE.into(), program: None };
-    let job = Job {
-        title: format!("{}/alone", s.name),
-        scheduler: &eevdf,
-        command: "agentload run --plan /plan.jsonl --mem off --serial --out /out/records.jsonl".into(),
-        files: vec![(plan.to_path_buf(), "/plan.jsonl".into())],
-    };
-    let out = m.out.join("runs").join(s.name).join("alone");
-    vm.boot(&job, &out)?;
-    let records: Vec<Record> = jsonl::read(&out.join("records.jsonl"))?;
+    let records = boot(vm, job, out)?;
     std::fs::create_dir_all(&cache).with_context(|| format!("creating {}", cache.display()))?;
-    jsonl::write_file(&cached, &records)?;
+    jsonl::write_file(&file, &records)?;
     Ok(records)
 }
 

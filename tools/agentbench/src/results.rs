@@ -22,7 +22,8 @@ pub struct Results {
     pub cpus: u32,
     /// Kernel release of the guest.
     pub kernel: String,
-    pub seed: u64,
+    /// Of the plans; figures are over all of them.
+    pub seeds: Vec<u64>,
     pub scenarios: Vec<ScenarioResult>,
     #[serde(default)]
     pub reactions: Vec<Reaction>,

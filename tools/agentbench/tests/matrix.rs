@@ -74,7 +74,7 @@ fn matrix(out: &Path) -> Matrix<'static> {
     Matrix {
         mode: "lockstep".into(),
         cpus: 2,
-        seed: 1,
+        seeds: vec![1],
         quick: false,
         timeline: true,
         scenarios: vec![find("small").unwrap(), find("react").unwrap()],
@@ -131,6 +131,34 @@ fn runs_repeat_and_times_alone_are_cached() {
     let (first, second) = (Fake { titles: RefCell::default() }, Fake { titles: RefCell::default() });
     assert_eq!(bytes(&first), bytes(&second));
     assert_eq!(first.titles.borrow().len(), 7);
-    assert_eq!(second.titles.borrow().len(), 6, "the serial run is not repeated");
+    assert_eq!(second.titles.borrow().len(), 5, "the serial run and the kernel's own are not repeated");
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn figures_are_over_the_calls_of_all_seeds() {
+    let dir = folder("seeds");
+    let of = |seeds: &[u64]| {
+        let vm = Fake { titles: RefCell::default() };
+        let two = Matrix { seeds: seeds.into(), timeline: false, ..matrix(&dir) };
+        run(&Matrix { schedulers: ["eevdf", "scx_agent"].map(scheduler).into(), ..two }, &vm).unwrap().0
+    };
+    let (one, two, both) = (of(&[1]), of(&[2]), of(&[1, 2]));
+    let [one, two, pooled] = [&one, &two, &both].map(|r| &r.scenarios[0]);
+    assert_eq!(pooled.calls, one.calls + two.calls);
+    assert_eq!(pooled.agents.len(), 16);
+    for i in 0..2 {
+        let [a, b, both] = [one, two, pooled].map(|s| &s.runs[i].metrics);
+        let all = |m: &agentbench::metrics::Metrics| m.all.unwrap().slowdown.unwrap();
+        let (x, y) = (all(a), all(b));
+        let mean = (x.mean * x.count as f64 + y.mean * y.count as f64) / (x.count + y.count) as f64;
+        assert_eq!(all(both).count, x.count + y.count);
+        assert!((all(both).mean - mean).abs() < 1e-9);
+        assert_eq!(all(both).max, x.max.max(y.max));
+        assert_eq!(both.makespan_ms, (a.makespan_ms + b.makespan_ms) / 2.0);
+    }
+    assert_eq!(both.reactions.len(), 2);
+    let html = report::html(&both).unwrap();
+    assert!(html.contains("plans of seed 1, 2") && !html.contains("Timelines"));
     std::fs::remove_dir_all(dir).unwrap();
 }

@@ -45,7 +45,7 @@ pub fn html(results: &Results) -> Result<String> {
     let _ = write!(
         body,
         "<h1>Schedulers under AI coding agents</h1>\n<p class=\"result\">{}</p>\n\
-         <p>Real processes that behave like coding agents, on {} CPUs, Linux {}, {mode}; seed {}. \
+         <p>Real processes that behave like coding agents, on {} CPUs, Linux {}, {mode}; plans of seed {}. \
          <b>Response</b> is from when the framework forks a tool call until it has reaped it. \
          <b>Slowdown</b> is the response over that of the same call alone on the same machine. \
          <b>Framework</b> latency is from when the model's answer is due until the framework's \
@@ -55,10 +55,10 @@ pub fn html(results: &Results) -> Result<String> {
         escape(&results.sentence()),
         results.cpus,
         escape(&results.kernel),
-        results.seed
+        results.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
     );
     for s in &results.scenarios {
-        section(&mut body, s)?;
+        section(&mut body, s, results.seeds.len() == 1)?;
     }
     if let Some(t) = table::reactions(results) {
         let _ = write!(
@@ -84,7 +84,8 @@ struct Line<'a> {
     ideal: bool,
 }
 
-fn section(body: &mut String, s: &ScenarioResult) -> Result<()> {
+/// `timed`: all of it took place at one time, of which there can be a timeline.
+fn section(body: &mut String, s: &ScenarioResult, timed: bool) -> Result<()> {
     let runs = s.runs.iter().map(|r| (r, false)).chain(s.ideal.iter().map(|r| (r, true)));
     let names: Vec<(&str, bool)> = runs.clone().map(|(r, i)| (r.scheduler.as_str(), i)).collect();
     let lines: Vec<Line> = runs
@@ -111,7 +112,9 @@ fn section(body: &mut String, s: &ScenarioResult) -> Result<()> {
     body.push_str("<div class=\"plots\">\n");
     distributions(body, s, &lines)?;
     body.push_str("</div>\n");
-    timelines(body, s);
+    if timed {
+        timelines(body, s);
+    }
     Ok(())
 }
 
