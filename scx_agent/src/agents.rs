@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What an agent is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -235,26 +235,36 @@ impl Agents {
                 }
                 Some(Event::Phase { at_ns, agent: self.name(raw.group), from, to, lasted_ns: raw.phase_ns })
             }
-            bpf_intf::agent_event_type_EVENT_CALL_BEGIN => Some(Event::CallBegin {
-                at_ns,
-                agent: self.name(raw.group),
-                call: raw.call,
-                pid: raw.pid,
-                rule: rule_name(raw.rule),
-            }),
-            bpf_intf::agent_event_type_EVENT_CALL_END => Some(Event::CallEnd {
-                at_ns,
-                agent: self.name(raw.group),
-                call: raw.call,
-                pid: raw.pid,
-                comm: raw.text(),
-                cpu_ns: raw.cpu_ns,
-                wall_ns: raw.wall_ns,
-                wait_ns: raw.wait_ns,
-                processes: raw.processes,
-                peak_width: raw.peak_width,
-                status: raw.exit_code,
-            }),
+            bpf_intf::agent_event_type_EVENT_CALL_BEGIN => {
+                self.tell(memory::Message::Call { id: raw.cgroup_id, pid: raw.pid });
+                Some(Event::CallBegin {
+                    at_ns,
+                    agent: self.name(raw.group),
+                    call: raw.call,
+                    pid: raw.pid,
+                    rule: rule_name(raw.rule),
+                })
+            }
+            bpf_intf::agent_event_type_EVENT_CALL_END => {
+                let comm = raw.text();
+                if memory::was_killed(raw.exit_code) {
+                    let (id, pid, lasted) = (raw.cgroup_id, raw.pid, Duration::from_nanos(raw.wall_ns));
+                    self.tell(memory::Message::Killed { id, pid, comm: comm.clone(), lasted });
+                }
+                Some(Event::CallEnd {
+                    at_ns,
+                    agent: self.name(raw.group),
+                    call: raw.call,
+                    pid: raw.pid,
+                    comm,
+                    cpu_ns: raw.cpu_ns,
+                    wall_ns: raw.wall_ns,
+                    wait_ns: raw.wait_ns,
+                    processes: raw.processes,
+                    peak_width: raw.peak_width,
+                    status: raw.exit_code,
+                })
+            }
             _ => None,
         }
     }

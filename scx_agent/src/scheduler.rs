@@ -139,6 +139,7 @@ impl<'a> Scheduler<'a> {
             memory_writes: memory.high_writes,
             memory_reclaimed_mb: memory.reclaimed_mb,
             memory_foreign: memory.foreign,
+            memory_oom_kills: memory.oom_kills,
             agents: n,
             groups_active: data.nr_active_groups.into(),
             quantum_ms: data.round_quantum_ns / 1_000_000,

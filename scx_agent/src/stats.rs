@@ -65,6 +65,8 @@ pub struct Metrics {
     pub memory_writes: u64,
     #[stat(desc = "Memory reclaimed from agents that wait for their model, in MB")]
     pub memory_reclaimed_mb: u64,
+    #[stat(desc = "Processes of agents that the kernel killed for want of memory")]
+    pub memory_oom_kills: u64,
     #[stat(desc = "Agents whose memory.high somebody else sets, left alone")]
     pub memory_foreign: u64,
 }
@@ -90,6 +92,7 @@ impl Metrics {
             lost_events: self.lost_events - old.lost_events,
             memory_writes: self.memory_writes - old.memory_writes,
             memory_reclaimed_mb: self.memory_reclaimed_mb - old.memory_reclaimed_mb,
+            memory_oom_kills: self.memory_oom_kills - old.memory_oom_kills,
             ..self.clone()
         }
     }
@@ -100,13 +103,14 @@ impl Metrics {
             "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
              direct {} queued {} preempt {} kept {} aged {} throttled {} | \
              active {} quantum {} ms | lost {} no-slot {}/{}/{} | \
-             memory limited {} writes {} reclaimed {} MB foreign {}",
+             memory limited {} writes {} reclaimed {} MB killed {} foreign {}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
             self.direct, self.queued, self.preempt, self.kept, self.aged, self.throttled,
             self.groups_active, self.quantum_ms,
             self.lost_events, self.no_call_slot, self.no_group_slot, self.no_limit_slot,
-            self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_foreign,
+            self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_oom_kills,
+            self.memory_foreign,
         )?;
         Ok(())
     }

@@ -99,3 +99,20 @@ fn the_newest_call_gives_way() {
     assert!(!lines(&log, &["agent \"busy\"", "Framework"]).is_empty(), "it did work:\n{log}");
     expect(&left, &facts, &[("over", "0"), ("left", "max max max ")]);
 }
+
+#[test]
+fn a_call_dies_before_its_framework() {
+    let left = Boot::script("oom").run();
+    let facts = left.facts();
+    // Without us the framework goes, being the largest: 137 is SIGKILL.
+    expect(&left, &facts, &[("without_framework", "137"), ("framework_adj", "0")]);
+    expect(&left, &facts, &[("framework_alive", "yes"), ("framework_adj_after", "0"), ("said", "0")]);
+    assert_ne!(facts.get("call_status"), "0", "{}", left.diagnosis());
+    let log = left.text("calls.err");
+    let told = lines(&log, &["agent \"a\"", "killed", "memory.max 314572800"]);
+    println!("{told:?}");
+    assert!(!told.is_empty(), "{log}");
+    // Back at the end, whatever it was and however that comes.
+    expect(&left, &facts, &[("left_adj", "500"), ("term_status", "0"), ("term_adj", "0 0")]);
+    expect(&left, &facts, &[("term_files", "lock"), ("had_adj", "800"), ("killed_adj", "300 0 0")]);
+}

@@ -125,6 +125,9 @@ pub struct Agent {
     pub at_entry: u64,
     /// memory.events' `high` at the last look in this phase.
     pub high_events: Option<u64>,
+    /// Processes killed for want of memory at the last look, and when there was one more.
+    pub oom_kills: u64,
+    pub oom_at: Option<Instant>,
     /// When the burst last grew or was throttled.
     pub grew: Option<Instant>,
     /// In LLM wait: last look, and how long tasks had stalled then, in us.
@@ -143,6 +146,8 @@ impl Agent {
     pub fn new(name: String, cgroup: Cgroup, now: Instant) -> Agent {
         Agent {
             name,
+            oom_kills: cgroup.oom_kills(),
+            oom_at: None,
             cgroup: Arc::new(cgroup),
             knob: Knob::default(),
             phase: Phase::LlmWait,

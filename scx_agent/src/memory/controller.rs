@@ -39,6 +39,10 @@ pub enum Message {
     Gone { id: u64 },
     /// An agent goes to another phase; `at` is when the daemon was told.
     Phase { id: u64, to: Phase, at: Instant },
+    /// A tool call begins with the process `pid`.
+    Call { id: u64, pid: u32 },
+    /// A tool call has ended after `lasted`, and its first process or the last child of that with SIGKILL.
+    Killed { id: u64, pid: u32, comm: String, lasted: Duration },
     /// memory.events of an agent changed: it may have run into its limit.
     Events { id: u64 },
     /// What a reclaim job came to.
@@ -106,6 +110,10 @@ impl Controller {
             Message::Found { id, name } => self.found(id, name, now),
             Message::Gone { id } => self.gone(id),
             Message::Phase { id, to, at } => self.phase(id, to, at),
+            Message::Call { id, pid } => self.call(id, pid),
+            Message::Killed { id, pid, comm, lasted } => {
+                self.killed(id, pid, &comm, now.checked_sub(lasted).unwrap_or(now))
+            }
             Message::Events { id } => self.events(id, now),
             Message::Reclaimed(answer) => self.reclaimed(answer, now),
             Message::Stop => (),
@@ -136,8 +144,10 @@ impl Controller {
             a.wanted.store(false, Ordering::Relaxed);
             debug!("memory: agent {:?} is gone", a.name);
         }
-        if let Err(e) = self.journal.forget(id) {
-            warn!("memory: {e:#}");
+        for forgotten in [self.journal.forget(id), self.journal.forget_oom(id)] {
+            if let Err(e) = forgotten {
+                warn!("memory: {e:#}");
+            }
         }
     }
 
@@ -161,6 +171,7 @@ impl Controller {
 
     /// An agent has run into its limit: it is reviewed at once, not at the next tick.
     fn events(&mut self, id: u64, now: Instant) {
+        self.count_kills(id, now);
         let Some(a) = self.agents.get_mut(&id) else { return };
         match a.phase {
             Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, now),

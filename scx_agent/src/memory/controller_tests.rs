@@ -37,6 +37,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         settle: Duration::from_secs(1),
         reserve: 512 * MB,
         pressure_pct: 10.0,
+        oom_adj: 500,
     };
     let now = Instant::now();
     let mut c = Controller {

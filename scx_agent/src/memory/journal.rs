@@ -3,6 +3,7 @@
 //! changed, so that whatever ends the daemon, somebody can put them back.
 
 use super::limit::Limit;
+use super::oom::Raised;
 use anyhow::{bail, Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,12 +26,24 @@ pub struct Entry {
     pub ours: Vec<Limit>,
 }
 
+/// The oom_score_adj of an agent's tool calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OomEntry {
+    /// As [`Entry::cgroup`].
+    pub cgroup: String,
+    pub id: u64,
+    /// Each pair of values once.
+    pub given: Vec<Raised>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct OnDisk {
     version: u32,
     /// Process that wrote it.
     pid: u32,
     memory_high: Vec<Entry>,
+    #[serde(default)]
+    oom_score_adj: Vec<OomEntry>,
 }
 
 /// The journal of this daemon. The file is there only while there is something to put back.
@@ -40,6 +53,7 @@ pub struct Journal {
     /// Process that wrote the file that was loaded.
     pub writer: Option<u32>,
     entries: BTreeMap<u64, Entry>,
+    oom: BTreeMap<u64, OomEntry>,
 }
 
 impl Journal {
@@ -51,7 +65,12 @@ impl Journal {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                return Ok(Journal { path: path.into(), writer: None, entries: BTreeMap::new() })
+                return Ok(Journal {
+                    path: path.into(),
+                    writer: None,
+                    entries: BTreeMap::new(),
+                    oom: BTreeMap::new(),
+                })
             }
             Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
         };
@@ -62,10 +81,16 @@ impl Journal {
             bail!("{} has version {}, this scx_agent knows {VERSION}", path.display(), file.version);
         }
         let entries = file.memory_high.into_iter().map(|e| (e.id, e)).collect();
-        Ok(Journal { path: path.into(), writer: Some(file.pid), entries })
+        let oom = file.oom_score_adj.into_iter().map(|e| (e.id, e)).collect();
+        Ok(Journal { path: path.into(), writer: Some(file.pid), entries, oom })
     }
 
-    /// All that is to be put back.
+    /// True if there is nothing to put back.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.oom.is_empty()
+    }
+
+    /// Every memory.high that is to be put back.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.entries.values()
     }
@@ -88,7 +113,42 @@ impl Journal {
         })
     }
 
-    /// Takes a cgroup's entry out.
+    /// Every oom_score_adj that is to be put back.
+    pub fn oom(&self) -> impl Iterator<Item = &OomEntry> {
+        self.oom.values()
+    }
+
+    /// Notes that processes of a cgroup are given a value, on disk when it returns.
+    ///
+    /// # Errors
+    /// It cannot be written; then it is as before, and no process must be changed.
+    pub fn note_oom(&mut self, id: u64, cgroup: &str, raised: Raised) -> Result<()> {
+        let fresh = || OomEntry { cgroup: cgroup.into(), id, given: Vec::new() };
+        let entry = self.oom.entry(id).or_insert_with(fresh);
+        if entry.given.contains(&raised) {
+            return Ok(());
+        }
+        entry.given.push(raised);
+        self.save().inspect_err(|_| {
+            if let Some(entry) = self.oom.get_mut(&id) {
+                entry.given.pop();
+            }
+            self.oom.retain(|_, e| !e.given.is_empty());
+        })
+    }
+
+    /// Takes what was noted of a cgroup's oom_score_adj out.
+    ///
+    /// # Errors
+    /// The file cannot be written; it still has the entry.
+    pub fn forget_oom(&mut self, id: u64) -> Result<()> {
+        match self.oom.remove(&id) {
+            Some(_) => self.save(),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes a cgroup's memory.high out.
     ///
     /// # Errors
     /// The file cannot be written; it still has the entry.
@@ -101,14 +161,15 @@ impl Journal {
 
     fn save(&self) -> Result<()> {
         let told = || format!("cannot write {}", self.path.display());
-        if self.entries.is_empty() {
+        if self.is_empty() {
             return match fs::remove_file(&self.path) {
                 Err(e) if e.kind() != ErrorKind::NotFound => Err(e).with_context(told),
                 _ => Ok(()),
             };
         }
         let memory_high = self.entries.values().cloned().collect();
-        let file = OnDisk { version: VERSION, pid: std::process::id(), memory_high };
+        let oom_score_adj = self.oom.values().cloned().collect();
+        let file = OnDisk { version: VERSION, pid: std::process::id(), memory_high, oom_score_adj };
         let new = self.path.with_extension("new");
         let write = || -> std::io::Result<()> {
             let mut out = File::create(&new)?;
@@ -148,8 +209,14 @@ mod tests {
         j.note(entry(2)).unwrap();
         let read = Journal::load(&path).unwrap();
         assert_eq!(read.entries().cloned().collect::<Vec<_>>(), [entry(1), entry(2)]);
+        let raised = Raised { from: 0, to: 500 };
+        j.note_oom(1, "agents/a", raised).unwrap();
+        j.note_oom(1, "agents/a", raised).unwrap();
+        assert_eq!(Journal::load(&path).unwrap().oom().next().unwrap().given, [raised]);
         j.forget(1).unwrap();
         j.forget(2).unwrap();
+        assert!(path.exists());
+        j.forget_oom(1).unwrap();
         assert!(!path.exists(), "nothing to put back, no file");
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }
@@ -163,6 +230,8 @@ mod tests {
         let e = j.note(entry(2)).unwrap_err();
         assert!(e.to_string().contains("memory.journal"), "{e:#}");
         assert_eq!(j.entries().count(), 1);
+        j.note_oom(1, "agents/a", Raised { from: 0, to: 500 }).unwrap_err();
+        assert_eq!(j.oom().count(), 0);
         assert_eq!(Journal::load(&path).unwrap().entries().count(), 1);
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }

@@ -133,6 +133,16 @@ impl Cgroup {
         field(&self.read("memory.events").unwrap_or_default(), "high")
     }
 
+    /// How many of its processes the kernel has killed for want of memory so far.
+    pub fn oom_kills(&self) -> u64 {
+        field(&self.read("memory.events").unwrap_or_default(), "oom_kill")
+    }
+
+    /// The most it has ever used, in bytes; 0 where the kernel does not tell.
+    pub fn peak(&self) -> u64 {
+        self.number("memory.peak").unwrap_or(0)
+    }
+
     /// cpu.weight, 100 where the cpu controller is off.
     pub fn weight(&self) -> u64 {
         self.number("cpu.weight").unwrap_or(100)

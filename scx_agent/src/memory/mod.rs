@@ -3,8 +3,10 @@
 //! reports. An agent that waits for its model is held to what it needs for that, a tool call gets
 //! its memory at once, and when the host runs short the newest tool calls wait, never a framework.
 //!
-//! `policy` decides, `controller` carries out (`waits` and `bursts`); `journal`, `restore` and `guard` see to it that
-//! every original value comes back whatever ends the daemon.
+//! Where the kernel has to kill all the same, tool calls go before their framework.
+//!
+//! `policy` decides, `controller` carries out (`waits` and `bursts`; `kills` and `oom` for who dies first); `journal`,
+//! `restore` and `guard` see to it that every original value comes back whatever ends the daemon.
 
 mod agent;
 mod bursts;
@@ -13,8 +15,10 @@ mod events;
 mod guard;
 mod host;
 mod journal;
+mod kills;
 mod knobs;
 mod limit;
+mod oom;
 mod options;
 mod policy;
 mod restore;
@@ -23,6 +27,7 @@ mod waits;
 mod worker;
 
 pub use controller::Message;
+pub use oom::was_killed;
 pub use options::Options;
 
 use anyhow::{Context, Result};
@@ -53,6 +58,8 @@ pub struct Counters {
     pub limited: AtomicU64,
     /// Bytes that were reclaimed.
     pub reclaimed: AtomicU64,
+    /// Processes of agents that the kernel killed for want of memory.
+    pub oom_kills: AtomicU64,
     /// Knobs that turned out to be somebody else's.
     pub foreign: AtomicU64,
 }
@@ -70,6 +77,7 @@ pub struct Counts {
     pub high_writes: u64,
     pub limited: u64,
     pub reclaimed_mb: u64,
+    pub oom_kills: u64,
     pub foreign: u64,
 }
 
@@ -81,6 +89,7 @@ impl Link {
             high_writes: c.high_writes.load(Ordering::Relaxed),
             limited: c.limited.load(Ordering::Relaxed),
             reclaimed_mb: c.reclaimed.load(Ordering::Relaxed) / limit::MB,
+            oom_kills: c.oom_kills.load(Ordering::Relaxed),
             foreign: c.foreign.load(Ordering::Relaxed),
         }
     }
@@ -106,7 +115,7 @@ impl Memory {
         }
         let run = RunDir::lock(run_dir)?;
         let mut journal = Journal::load(&run.journal())?;
-        if journal.entries().next().is_some() {
+        if !journal.is_empty() {
             let sum = restore(&mut journal, Path::new(CGROUP_ROOT));
             warn!("memory: an earlier scx_agent did not end well; {}", sum.sentence());
         }

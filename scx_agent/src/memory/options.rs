@@ -37,7 +37,13 @@ pub struct Options {
     #[arg(long, value_name = "PCT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub mem_pressure_pct: u64,
 
-    /// Put back every memory.high that a killed scx_agent left changed, and exit: for a unit's
+    /// How much higher the oom_score_adj of tool calls is than that of what started them, 0 to 1000
+    /// (proc(5)): so much of the memory, in thousandths, may a framework use beyond the largest tool
+    /// process before the kernel kills it first. 0: left alone.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(i32).range(0..=1000))]
+    pub mem_oom_adj: i32,
+
+    /// Put back every memory.high and oom_score_adj that a killed scx_agent left changed, and exit: for a unit's
     /// ExecStopPost.
     #[arg(long)]
     pub restore_memory: bool,
@@ -63,6 +69,7 @@ impl Options {
             settle: Duration::from_millis(self.mem_settle_ms),
             reserve,
             pressure_pct: self.mem_pressure_pct as f32,
+            oom_adj: self.mem_oom_adj,
         })
     }
 }

@@ -10,6 +10,7 @@ fn tunables() -> Tunables {
         settle: Duration::from_secs(1),
         reserve: 512 * MB,
         pressure_pct: 10.0,
+        oom_adj: 500,
     }
 }
 

@@ -2,8 +2,9 @@
 //! Puts every knob of a journal back, whoever does it: the daemon at its end, its guard, the next
 //! daemon, or `--restore-memory`.
 
-use super::journal::{Entry, Journal};
+use super::journal::{Entry, Journal, OomEntry};
 use super::knobs::{is_gone, Cgroup};
+use super::oom;
 use log::{debug, info, warn};
 use std::io;
 use std::path::Path;
@@ -19,6 +20,8 @@ pub struct Restored {
     pub gone: u64,
     /// Could not be written: still in the journal.
     pub failed: u64,
+    /// Processes whose oom_score_adj is back.
+    pub processes: u64,
 }
 
 impl Restored {
@@ -32,6 +35,9 @@ impl Restored {
             if n > 0 {
                 text += &format!("; that of {n} {what}");
             }
+        }
+        if self.processes > 0 {
+            text += &format!("; put oom_score_adj of {} processes back", self.processes);
         }
         text
     }
@@ -61,7 +67,29 @@ pub fn restore(journal: &mut Journal, cgroup_root: &Path) -> Restored {
             warn!("memory: {e:#}");
         }
     }
+    for entry in journal.oom().cloned().collect::<Vec<_>>() {
+        match put_oom_back(&entry, cgroup_root) {
+            Ok(count) => sum.processes += count,
+            Err(e) => {
+                warn!("memory: cannot put oom_score_adj of the processes of {:?} back: {e}", entry.cgroup);
+                sum.failed += 1;
+                continue;
+            }
+        }
+        if let Err(e) = journal.forget_oom(entry.id) {
+            warn!("memory: {e:#}");
+        }
+    }
     sum
+}
+
+/// Puts the processes of an agent back; those that have left its cgroup stay as they are.
+fn put_oom_back(entry: &OomEntry, root: &Path) -> io::Result<u64> {
+    match Cgroup::by_id(root, entry.id) {
+        Ok(cgroup) => oom::put_back(&cgroup, &entry.given),
+        Err(e) if is_gone(&e) => Ok(0),
+        Err(e) => Err(e),
+    }
 }
 
 fn put_back(entry: &Entry, root: &Path) -> io::Result<Done> {
