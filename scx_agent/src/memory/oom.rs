@@ -28,8 +28,8 @@ pub struct Raised {
 }
 
 /// What a process with `old` gets, `by` (0..=1000) more: None if it has the highest already.
-pub fn raised(old: i32, by: i32) -> Option<Raised> {
-    let to = old.saturating_add(by).min(ADJ_MAX);
+pub fn raised(old: i32, by: u32) -> Option<Raised> {
+    let to = old.saturating_add_unsigned(by).min(ADJ_MAX);
     (to > old).then_some(Raised { from: old, to })
 }
 
@@ -82,7 +82,7 @@ fn has_ended(e: &io::Error) -> bool {
 ///
 /// # Errors
 /// /proc cannot be read.
-pub fn plan(cgroup: &Cgroup, pid: u32, by: i32) -> io::Result<Option<Raised>> {
+pub fn plan(cgroup: &Cgroup, pid: u32, by: u32) -> io::Result<Option<Raised>> {
     let look = || -> io::Result<Option<Raised>> {
         let first = Process::open(pid)?;
         let adj = first.adj()?;

@@ -40,8 +40,8 @@ pub struct Options {
     /// How much higher the oom_score_adj of tool calls is than that of what started them, 0 to 1000
     /// (proc(5)): so much of the memory, in thousandths, may a framework use beyond the largest tool
     /// process before the kernel kills it first. 0: left alone.
-    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(i32).range(0..=1000))]
-    pub mem_oom_adj: i32,
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub mem_oom_adj: u32,
 
     /// Put back every memory.high and oom_score_adj that a killed scx_agent left changed, and exit: for a unit's
     /// ExecStopPost.

@@ -36,7 +36,7 @@ pub struct Tunables {
     /// PSI of the host, some avg10 in percent, from which it is under pressure.
     pub pressure_pct: f32,
     /// How much higher the oom_score_adj of tool calls is, 0..=1000; 0: left alone.
-    pub oom_adj: i32,
+    pub oom_adj: u32,
 }
 
 /// What one agent uses now, in bytes.
