@@ -40,7 +40,7 @@ static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule
 	stat_inc(STAT_CALLS);
 	__sync_fetch_and_add(&grp->nr_calls, 1);
 	phase_set(grp, group_slot, PHASE_TOOL, now);
-	event_call(c, EVENT_CALL_BEGIN, now, 0);
+	event_call(c, slot, EVENT_CALL_BEGIN, now, 0);
 	return slot;
 }
 
@@ -54,7 +54,7 @@ static __noinline void call_end(u32 slot, u32 exit_code, u64 now)
 		return;
 	c->detached = 1;
 	stat_inc(STAT_CALLS_ENDED);
-	event_call(c, EVENT_CALL_END, now, exit_code);
+	event_call(c, slot, EVENT_CALL_END, now, exit_code);
 	grp = group_at(c->group);
 	if (grp && __sync_fetch_and_sub(&grp->nr_calls, 1) == 1)
 		phase_set(grp, c->group, PHASE_FRAMEWORK, now);

@@ -63,7 +63,7 @@ static __noinline void event_agent(struct group *grp, u32 slot, u32 type, const 
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __noinline void event_call(struct call *c, u32 type, u64 now, u32 exit_code)
+static __noinline void event_call(struct call *c, u32 slot, u32 type, u64 now, u32 exit_code)
 {
 	struct agent_event *e;
 	struct group *grp;
@@ -85,6 +85,7 @@ static __noinline void event_call(struct call *c, u32 type, u64 now, u32 exit_co
 	e->processes = c->nr_processes;
 	e->peak_width = c->peak_width;
 	e->exit_code = exit_code;
+	e->call_slot = slot;
 	__builtin_memcpy(e->name, c->comm, AGENT_COMM_LEN);
 	bpf_ringbuf_submit(e, 0);
 }

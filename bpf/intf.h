@@ -91,7 +91,7 @@ struct agent_event {
 	u32 processes;
 	u32 peak_width;		/* most tasks runnable at once */
 	u32 exit_code;		/* wait status of the first process */
-	u32 __pad;
+	u32 call_slot;		/* where the call is kept while it lives */
 	char name[AGENT_NAME_LEN]; /* cgroup name, or comm of the call */
 };
 

@@ -2,6 +2,7 @@
 //! What the kernel half reports: agents, their phases, their tool calls.
 
 use crate::bpf_intf;
+use crate::calls::{Call, Calls, Status};
 use crate::memory;
 use crossbeam::channel::Sender;
 use log::{debug, info, warn};
@@ -100,6 +101,8 @@ pub struct Agents {
     by_slot: BTreeMap<u32, Agent>,
     cgroup_root: PathBuf,
     log: Option<(PathBuf, BufWriter<File>)>,
+    /// Their tool calls.
+    pub calls: Calls,
     /// The memory controller, if there is one.
     memory: Option<Sender<memory::Message>>,
     /// Records that could not be understood.
@@ -130,6 +133,7 @@ impl Agents {
             by_slot: BTreeMap::new(),
             cgroup_root: cgroup_root.into(),
             log,
+            calls: Calls::default(),
             memory,
             malformed: 0,
             calls_cpu_ns: 0,
@@ -235,26 +239,50 @@ impl Agents {
                 }
                 Some(Event::Phase { at_ns, agent: self.name(raw.group), from, to, lasted_ns: raw.phase_ns })
             }
-            bpf_intf::agent_event_type_EVENT_CALL_BEGIN => Some(Event::CallBegin {
-                at_ns,
-                agent: self.name(raw.group),
-                call: raw.call,
-                pid: raw.pid,
-                rule: rule_name(raw.rule),
-            }),
-            bpf_intf::agent_event_type_EVENT_CALL_END => Some(Event::CallEnd {
-                at_ns,
-                agent: self.name(raw.group),
-                call: raw.call,
-                pid: raw.pid,
-                comm: raw.text(),
-                cpu_ns: raw.cpu_ns,
-                wall_ns: raw.wall_ns,
-                wait_ns: raw.wait_ns,
-                processes: raw.processes,
-                peak_width: raw.peak_width,
-                status: raw.exit_code,
-            }),
+            bpf_intf::agent_event_type_EVENT_CALL_BEGIN => {
+                let (agent, rule) = (self.name(raw.group), rule_name(raw.rule));
+                self.calls.begin(
+                    raw.call_slot,
+                    Call {
+                        agent: agent.clone(),
+                        call: raw.call,
+                        pid: raw.pid,
+                        comm: raw.text(),
+                        rule: rule.into(),
+                        begun_ns: at_ns,
+                        wall_ns: 0,
+                        cpu_ns: 0,
+                        wait_ns: 0,
+                        processes: 1,
+                        peak_width: 0,
+                        status: None,
+                    },
+                );
+                Some(Event::CallBegin { at_ns, agent, call: raw.call, pid: raw.pid, rule })
+            }
+            bpf_intf::agent_event_type_EVENT_CALL_END => {
+                self.calls.end(raw.call_slot, raw.call, |c| {
+                    c.wall_ns = raw.wall_ns;
+                    c.cpu_ns = raw.cpu_ns;
+                    c.wait_ns = raw.wait_ns;
+                    c.processes = raw.processes;
+                    c.peak_width = raw.peak_width;
+                    c.status = Some(Status::from_wait(raw.exit_code));
+                });
+                Some(Event::CallEnd {
+                    at_ns,
+                    agent: self.name(raw.group),
+                    call: raw.call,
+                    pid: raw.pid,
+                    comm: raw.text(),
+                    cpu_ns: raw.cpu_ns,
+                    wall_ns: raw.wall_ns,
+                    wait_ns: raw.wait_ns,
+                    processes: raw.processes,
+                    peak_width: raw.peak_width,
+                    status: raw.exit_code,
+                })
+            }
             _ => None,
         }
     }

@@ -12,13 +12,16 @@ use clap::Parser;
 /// and gives tool calls the CPUs they ask for at once, those first that have
 /// had the least CPU time so far. Ctrl-C or SIGTERM gives the host back to its
 /// default scheduler.
+///
+/// A command asks the scx_agent that is running, and schedules nothing.
 #[derive(Debug, Parser)]
 #[command(name = "scx_agent", disable_version_flag = true)]
 #[command(after_help = "EXAMPLES:
   scx_agent                                   containers that hold a known agent framework
   scx_agent --agent-cgroup 'agents/*'         every cgroup below /sys/fs/cgroup/agents is one agent
   scx_agent --agent-cgroup 'system.slice/docker-*.scope' --stats 5
-  scx_agent --monitor 1                       watch a scheduler that is running")]
+  scx_agent --monitor 1                       watch a scheduler that is running
+  scx_agent calls --running                   the tool calls that it sees now")]
 pub struct Opts {
     /// A cgroup that is an agent, its subtree included, also if made later; `*` and `?` stand for
     /// characters of one path component. Relative to the cgroup v2 root. Repeatable. Without this,
@@ -87,6 +90,9 @@ pub struct Opts {
 
     #[command(flatten)]
     pub memory: crate::memory::Options,
+
+    #[command(subcommand)]
+    pub command: Option<crate::commands::Command>,
 }
 
 fn parse_comm(s: &str) -> Result<String, String> {

@@ -6,10 +6,13 @@ mod agents;
 mod bpf_intf;
 #[rustfmt::skip]
 mod bpf_skel;
+mod calls;
 mod cli;
+mod commands;
 mod globs;
 mod memory;
 mod preflight;
+mod questions;
 mod scheduler;
 mod stats;
 
@@ -46,8 +49,11 @@ fn run(opts: &Opts) -> Result<()> {
         return Ok(());
     }
     if opts.help_stats {
-        stats::server_data().describe_meta(&mut std::io::stdout(), None)?;
+        questions::server_data(&questions::Waker::new()?).describe_meta(&mut std::io::stdout(), None)?;
         return Ok(());
+    }
+    if let Some(command) = &opts.command {
+        return command.run();
     }
     if let Some(daemon) = opts.memory.memory_guard {
         return memory::guard(daemon);

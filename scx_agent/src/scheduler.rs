@@ -7,22 +7,25 @@ use crate::bpf_skel::*;
 use crate::cli::Opts;
 use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
 use crate::memory;
-use crate::stats::{self, Metrics};
+use crate::questions::{self, Answer, Question, Waker};
+use crate::stats::Metrics;
 use anyhow::{bail, Context, Result};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use log::{info, warn};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use scx_stats::prelude::*;
 use scx_utils::{scx_ops_attach, scx_ops_load, scx_ops_open, uei_exited, uei_report, UserExitInfo};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 /// How long the main loop sleeps when nothing happens; also how fast a signal is noticed.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A loaded and enabled scheduler; dropping it gives the host back to its default scheduler.
 pub struct Scheduler<'a> {
@@ -30,7 +33,8 @@ pub struct Scheduler<'a> {
     link: Option<Link>,
     events: RingBuffer<'a>,
     agents: Rc<RefCell<Agents>>,
-    stats: StatsServer<(), Metrics>,
+    stats: StatsServer<Question, Answer>,
+    waker: Waker,
     memory: Option<memory::Link>,
 }
 
@@ -64,8 +68,10 @@ impl<'a> Scheduler<'a> {
         let events = ring.build()?;
         let link =
             Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
-        let stats = StatsServer::new(stats::server_data()).launch().context("cannot serve statistics")?;
-        let this = Scheduler { skel, link, events, agents, stats, memory };
+        let waker = Waker::new()?;
+        let stats =
+            StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
+        let this = Scheduler { skel, link, events, agents, stats, waker, memory };
         this.events.consume()?;
         this.report_found(opts);
         Ok(this)
@@ -102,14 +108,11 @@ impl<'a> Scheduler<'a> {
     pub fn run(&mut self, stop: &AtomicBool) -> Result<UserExitInfo> {
         let (answers, requests) = self.stats.channels();
         while !stop.load(Ordering::Relaxed) && !uei_exited!(&self.skel, uei) {
-            match self.events.poll(POLL) {
-                Ok(()) => (),
-                Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => (),
-                Err(e) => return Err(e).context("cannot read the kernel half's events"),
-            }
+            self.sleep()?;
+            self.events.consume().context("cannot read the kernel half's events")?;
             self.agents.borrow_mut().flush();
-            while requests.try_recv().is_ok() {
-                answers.send(self.metrics()?)?;
+            for question in requests.try_iter() {
+                answers.send(self.answer(question)?)?;
             }
         }
         let _ = self.link.take();
@@ -120,6 +123,30 @@ impl<'a> Scheduler<'a> {
             warn!("{} events were lost: the daemon could not keep up", m.lost_events);
         }
         uei_report!(&self.skel, uei)
+    }
+
+    /// Until there are events, or somebody wants something, or for [`POLL`].
+    fn sleep(&self) -> Result<()> {
+        // SAFETY: libbpf's descriptor, open for as long as `events` is.
+        let events = unsafe { BorrowedFd::borrow_raw(self.events.epoll_fd()) };
+        let waker = self.waker.fd();
+        let mut fds = [PollFd::new(&events, PollFlags::IN), PollFd::new(&waker, PollFlags::IN)];
+        match poll(&mut fds, Some(&POLL)) {
+            Ok(_) | Err(Errno::INTR) => (),
+            Err(e) => return Err(e).context("cannot wait for the kernel half's events"),
+        }
+        self.waker.clear();
+        Ok(())
+    }
+
+    fn answer(&self, question: Question) -> Result<Answer> {
+        Ok(match question {
+            Question::Metrics => Answer::Metrics(Box::new(self.metrics()?)),
+            Question::About(target, args) => Answer::About(match target {
+                questions::CALLS => self.agents.borrow().calls.answer(&args),
+                _ => Err(format!("nothing is known about {target}")),
+            }),
+        })
     }
 
     fn counter(&self, stat: u32) -> Result<u64> {
