@@ -9,12 +9,16 @@ mod bpf_skel;
 mod calls;
 mod cli;
 mod commands;
+mod explain;
 mod globs;
+mod kernel;
 mod memory;
 mod preflight;
 mod questions;
+mod records;
 mod scheduler;
 mod stats;
+mod tags;
 
 use anyhow::{Context, Result};
 use clap::Parser;

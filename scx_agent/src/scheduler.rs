@@ -5,10 +5,13 @@ use crate::agents::Agents;
 use crate::bpf_intf;
 use crate::bpf_skel::*;
 use crate::cli::Opts;
+use crate::explain;
 use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
+use crate::kernel::Kernel;
 use crate::memory;
 use crate::questions::{self, Answer, Question, Waker};
 use crate::stats::Metrics;
+use crate::tags;
 use anyhow::{bail, Context, Result};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use log::{info, warn};
@@ -35,6 +38,9 @@ pub struct Scheduler<'a> {
     agents: Rc<RefCell<Agents>>,
     stats: StatsServer<Question, Answer>,
     waker: Waker,
+    kernel: Kernel,
+    /// None where its socket cannot be made.
+    tags: Option<tags::Server>,
     memory: Option<memory::Link>,
 }
 
@@ -71,7 +77,11 @@ impl<'a> Scheduler<'a> {
         let waker = Waker::new()?;
         let stats =
             StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
-        let this = Scheduler { skel, link, events, agents, stats, waker, memory };
+        let kernel = Kernel::new(&skel)?;
+        let tags = tags::Server::start(Path::new(tags::SOCKET), kernel.clone(), waker.clone())
+            .inspect_err(|e| warn!("no tags are taken: {e:#}"))
+            .ok();
+        let this = Scheduler { skel, link, events, agents, stats, waker, kernel, tags, memory };
         this.events.consume()?;
         this.report_found(opts);
         Ok(this)
@@ -111,6 +121,10 @@ impl<'a> Scheduler<'a> {
             self.sleep()?;
             self.events.consume().context("cannot read the kernel half's events")?;
             self.agents.borrow_mut().flush();
+            for request in self.tags.iter().flat_map(|t| t.requests.try_iter()) {
+                let answer = tags::apply(&mut self.agents.borrow_mut(), &self.kernel, &request);
+                request.answer(&answer);
+            }
             for question in requests.try_iter() {
                 answers.send(self.answer(question)?)?;
             }
@@ -143,7 +157,8 @@ impl<'a> Scheduler<'a> {
         Ok(match question {
             Question::Metrics => Answer::Metrics(Box::new(self.metrics()?)),
             Question::About(target, args) => Answer::About(match target {
-                questions::CALLS => self.agents.borrow().calls.answer(&args),
+                questions::CALLS => self.agents.borrow_mut().calls.answer(&args, &self.kernel),
+                questions::EXPLAIN => explain::answer(&args, &mut self.agents.borrow_mut(), &self.kernel),
                 _ => Err(format!("nothing is known about {target}")),
             }),
         })

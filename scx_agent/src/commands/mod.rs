@@ -2,7 +2,10 @@
 //! What `scx_agent COMMAND` does beside scheduling: one file per command.
 
 mod ask;
+mod call;
 mod calls;
+mod explain;
+mod hooks;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -11,6 +14,9 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Calls(calls::Args),
+    Explain(explain::Args),
+    Call(call::Args),
+    Hooks(hooks::Args),
 }
 
 impl Command {
@@ -21,6 +27,9 @@ impl Command {
     pub fn run(&self) -> Result<()> {
         match self {
             Command::Calls(args) => calls::run(args),
+            Command::Explain(args) => explain::run(args),
+            Command::Call(args) => call::run(args),
+            Command::Hooks(args) => hooks::run(args),
         }
     }
 }

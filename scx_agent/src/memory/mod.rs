@@ -24,6 +24,7 @@ mod worker;
 
 pub use controller::Message;
 pub use options::Options;
+pub use rundir::make as run_dir;
 
 use anyhow::{Context, Result};
 use controller::Controller;
