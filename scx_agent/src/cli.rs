@@ -2,7 +2,9 @@
 //! The command line.
 
 use crate::globs::Glob;
+use anyhow::Result;
 use clap::Parser;
+use std::time::Duration;
 
 /// A sched_ext scheduler for hosts full of AI coding agents.
 ///
@@ -33,6 +35,12 @@ pub struct Opts {
     /// Repeatable.
     #[arg(long = "framework-comm", value_name = "COMM", value_parser = parse_comm)]
     pub framework_comms: Vec<String>,
+
+    /// Read settings from FILE, and from the files of conf.d beside it [default:
+    /// /etc/scx_agent/config.toml, if it is there]. Options of the command line are over them; see
+    /// `scx_agent config default`.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<std::path::PathBuf>,
 
     /// Print statistics every SEC seconds while scheduling.
     #[arg(long, value_name = "SEC")]
@@ -95,7 +103,22 @@ pub struct Opts {
     pub command: Option<crate::commands::Command>,
 }
 
-fn parse_comm(s: &str) -> Result<String, String> {
+/// `secs` as a time between two prints; `option` is named in the error.
+///
+/// # Errors
+/// It is none, or too short.
+pub fn interval(secs: f64, option: &str) -> Result<Duration> {
+    match Duration::try_from_secs_f64(secs) {
+        Ok(d) if d >= Duration::from_millis(10) => Ok(d),
+        _ => anyhow::bail!("{option} {secs}: expected a number of seconds, at least 0.01"),
+    }
+}
+
+/// A comm, as the kernel has it.
+///
+/// # Errors
+/// It is empty or too long.
+pub fn parse_comm(s: &str) -> std::result::Result<String, String> {
     match s.len() {
         0 => Err("a comm is not empty".into()),
         1..=15 => Ok(s.into()),

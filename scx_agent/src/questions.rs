@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub const CALLS: &str = "calls";
 /// Target of `scx_agent explain`.
 pub const EXPLAIN: &str = "explain";
+/// Target of `scx_agent status`.
+pub const STATUS: &str = "status";
 
 /// One question to the thread that knows the answers.
 #[derive(Debug)]
@@ -67,7 +69,7 @@ impl Waker {
 /// What the socket offers. Each client gets counters of the statistics since its own last question.
 pub fn server_data(waker: &Waker) -> StatsServerData<Question, Answer> {
     let mut data = StatsServerData::new().add_meta(Metrics::meta()).add_ops("top", metrics(waker.clone()));
-    for target in [CALLS, EXPLAIN] {
+    for target in [CALLS, EXPLAIN, STATUS] {
         data = data.add_ops(target, about(target, waker.clone()));
     }
     data

@@ -5,12 +5,14 @@ use crate::agents::Agents;
 use crate::bpf_intf;
 use crate::bpf_skel::*;
 use crate::cli::Opts;
+use crate::daemon::Daemon;
 use crate::explain;
 use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::questions::{self, Answer, Question, Waker};
 use crate::stats::Metrics;
+use crate::status::Status;
 use crate::tags;
 use anyhow::{bail, Context, Result};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
@@ -24,7 +26,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 /// How long the main loop sleeps when nothing happens; also how fast a signal is noticed.
@@ -111,13 +112,13 @@ impl<'a> Scheduler<'a> {
         );
     }
 
-    /// Serve events and statistics until `stop` or until the kernel ends the scheduler.
+    /// Serve events and statistics until `daemon` is told to stop or until the kernel ends the scheduler.
     ///
     /// # Errors
     /// The kernel ejected the scheduler; its reason.
-    pub fn run(&mut self, stop: &AtomicBool) -> Result<UserExitInfo> {
+    pub fn run(&mut self, daemon: &mut Daemon) -> Result<UserExitInfo> {
         let (answers, requests) = self.stats.channels();
-        while !stop.load(Ordering::Relaxed) && !uei_exited!(&self.skel, uei) {
+        while !daemon.stopping() && !uei_exited!(&self.skel, uei) {
             self.sleep()?;
             self.events.consume().context("cannot read the kernel half's events")?;
             self.agents.borrow_mut().flush();
@@ -126,8 +127,9 @@ impl<'a> Scheduler<'a> {
                 request.answer(&answer);
             }
             for question in requests.try_iter() {
-                answers.send(self.answer(question)?)?;
+                answers.send(self.answer(question, daemon)?)?;
             }
+            daemon.round();
         }
         let _ = self.link.take();
         self.events.consume()?;
@@ -153,12 +155,13 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    fn answer(&self, question: Question) -> Result<Answer> {
+    fn answer(&self, question: Question, daemon: &Daemon) -> Result<Answer> {
         Ok(match question {
             Question::Metrics => Answer::Metrics(Box::new(self.metrics()?)),
             Question::About(target, args) => Answer::About(match target {
                 questions::CALLS => self.agents.borrow_mut().calls.answer(&args, &self.kernel),
                 questions::EXPLAIN => explain::answer(&args, &mut self.agents.borrow_mut(), &self.kernel),
+                questions::STATUS => Ok(serde_json::to_value(Status::now(daemon, self.metrics()?))?),
                 _ => Err(format!("nothing is known about {target}")),
             }),
         })

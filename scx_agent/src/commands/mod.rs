@@ -4,8 +4,12 @@
 mod ask;
 mod call;
 mod calls;
+mod check;
+mod config;
 mod explain;
 mod hooks;
+mod reload;
+mod status;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -17,6 +21,10 @@ pub enum Command {
     Explain(explain::Args),
     Call(call::Args),
     Hooks(hooks::Args),
+    Check(check::Args),
+    Config(config::Args),
+    Reload(reload::Args),
+    Status(status::Args),
 }
 
 impl Command {
@@ -30,6 +38,10 @@ impl Command {
             Command::Explain(args) => explain::run(args),
             Command::Call(args) => call::run(args),
             Command::Hooks(args) => hooks::run(args),
+            Command::Check(args) => check::run(args),
+            Command::Config(args) => config::run(args),
+            Command::Reload(args) => reload::run(args),
+            Command::Status(args) => status::run(args),
         }
     }
 }

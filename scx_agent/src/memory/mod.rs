@@ -23,6 +23,7 @@ mod waits;
 mod worker;
 
 pub use controller::Message;
+pub use limit::MB;
 pub use options::Options;
 pub use rundir::make as run_dir;
 
@@ -38,7 +39,7 @@ use restore::restore;
 use rundir::{RunDir, RUN_DIR};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -56,6 +57,8 @@ pub struct Counters {
     pub reclaimed: AtomicU64,
     /// Knobs that turned out to be somebody else's.
     pub foreign: AtomicU64,
+    /// True while the host's headroom is shared among tool calls.
+    pub pressed: AtomicBool,
 }
 
 /// The controller, as the rest of the daemon sees it.
@@ -72,6 +75,7 @@ pub struct Counts {
     pub limited: u64,
     pub reclaimed_mb: u64,
     pub foreign: u64,
+    pub pressed: bool,
 }
 
 impl Link {
@@ -83,6 +87,7 @@ impl Link {
             limited: c.limited.load(Ordering::Relaxed),
             reclaimed_mb: c.reclaimed.load(Ordering::Relaxed) / limit::MB,
             foreign: c.foreign.load(Ordering::Relaxed),
+            pressed: c.pressed.load(Ordering::Relaxed),
         }
     }
 }
@@ -155,6 +160,11 @@ impl Drop for Memory {
             error!("memory: the controller has failed; it has put its limits back");
         }
     }
+}
+
+/// The host's memory; None if it cannot be read.
+pub fn host_now() -> Option<Host> {
+    Host::now().ok()
 }
 
 /// `--restore-memory`.
