@@ -135,3 +135,9 @@ build_all() {
 	mkdir -p "$bin_dir"
 	install -C "$target"/release/{scx_agent,scx_agentland,agentvm,agentbench,agentload} "$bin_dir"
 }
+
+# Where scripts/install puts things, and scripts/uninstall looks for them.
+# shellcheck disable=SC2034 # used there
+prefix=/usr/local settings=/etc/scx_agent unit=/usr/local/lib/systemd/system/scx_agent.service
+
+has_systemd() { [ -d /run/systemd/system ]; }

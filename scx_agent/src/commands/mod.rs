@@ -8,6 +8,7 @@ mod check;
 mod config;
 mod explain;
 mod hooks;
+mod generate;
 mod reload;
 mod status;
 
@@ -23,6 +24,8 @@ pub enum Command {
     Hooks(hooks::Args),
     Check(check::Args),
     Config(config::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
     Reload(reload::Args),
     Status(status::Args),
 }
@@ -40,6 +43,7 @@ impl Command {
             Command::Hooks(args) => hooks::run(args),
             Command::Check(args) => check::run(args),
             Command::Config(args) => config::run(args),
+            Command::Generate(args) => generate::run(args),
             Command::Reload(args) => reload::run(args),
             Command::Status(args) => status::run(args),
         }

@@ -51,10 +51,13 @@ pub struct Key {
     arg: Arg,
 }
 
-/// Every key, in the order of `--help`.
+/// Every key, those of a heading together.
 pub fn keys() -> Vec<Key> {
     let command = Opts::command();
-    command.get_arguments().filter(|a| !NOT_KEYS.contains(&a.get_id().as_str())).map(key).collect()
+    let args = command.get_arguments().filter(|a| !NOT_KEYS.contains(&a.get_id().as_str()));
+    let mut keys: Vec<Key> = args.map(key).collect();
+    keys.sort_by(|a, b| a.heading.cmp(&b.heading));
+    keys
 }
 
 fn key(arg: &Arg) -> Key {
