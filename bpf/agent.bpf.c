@@ -47,6 +47,7 @@
 #include "service.bpf.h"
 #include "release.bpf.h"
 #include "tick.bpf.h"
+#include "ask.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -300,7 +301,7 @@ s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_
 		pctx = task_ctx(parent);
 		if (pctx) {
 			role_refresh(parent, pctx, now);
-			role_fork(p, tctx, pctx);
+			role_fork(p, tctx, parent, pctx);
 		}
 	} else {
 		role_place(p, tctx, now);
@@ -341,8 +342,11 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 		tctx->forked = 0;
 		return 0;
 	}
-	if (!(grp->flags & GROUP_AGENT) || tctx->role != ROLE_FRAMEWORK)
+	if (!(grp->flags & GROUP_AGENT) || tctx->role != ROLE_FRAMEWORK) {
+		if (tctx->leads_call)
+			call_exec(p, tctx->call, now);
 		goto out;
+	}
 	/* Up to here it was the framework. */
 	service_charge(p, tctx, now);
 	known = known_comm(p);

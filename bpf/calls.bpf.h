@@ -9,6 +9,8 @@
 
 #include "state.bpf.h"
 #include "events.bpf.h"
+#include "evidence.bpf.h"
+#include "tags.bpf.h"
 
 /* Begin a call with @p, of group @slot, as its first process. */
 static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule, u64 now)
@@ -39,8 +41,9 @@ static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule
 	c->id = __sync_fetch_and_add(&next_call_id, 1);
 	stat_inc(STAT_CALLS);
 	__sync_fetch_and_add(&grp->nr_calls, 1);
+	grp->in_model = 0;
 	phase_set(grp, group_slot, PHASE_TOOL, now);
-	event_call(c, EVENT_CALL_BEGIN, now, 0);
+	event_call_args(p, c, slot, EVENT_CALL_BEGIN, now);
 	return slot;
 }
 
@@ -50,14 +53,29 @@ static __noinline void call_end(u32 slot, u32 exit_code, u64 now)
 	struct call *c = call_at(slot);
 	struct group *grp;
 
-	if (!c || c->detached)
+	/* It may be tagged as a helper meanwhile: whoever is first sees to the rest. */
+	if (!c || __sync_val_compare_and_swap(&c->detached, 0, 1))
 		return;
-	c->detached = 1;
 	stat_inc(STAT_CALLS_ENDED);
-	event_call(c, EVENT_CALL_END, now, exit_code);
+	event_call(c, slot, EVENT_CALL_END, now, exit_code);
 	grp = group_at(c->group);
 	if (grp && __sync_fetch_and_sub(&grp->nr_calls, 1) == 1)
-		phase_set(grp, c->group, PHASE_FRAMEWORK, now);
+		phase_set(grp, c->group, phase_after_calls(grp), now);
+}
+
+/* Programs that a call's first process execs after the first, of which the user half is told. */
+#define CALL_EXECS_MAX	4
+
+/* @p, the first process of call @slot, runs another program now. */
+static __noinline void call_exec(struct task_struct *p, u32 slot, u64 now)
+{
+	struct call *c = call_at(slot);
+
+	if (!c || c->nr_execs >= CALL_EXECS_MAX)
+		return;
+	c->nr_execs++;
+	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->comm);
+	event_call_args(p, c, slot, EVENT_CALL_EXEC, now);
 }
 
 /* A task joins call @slot: a fork of a task that is in it. */

@@ -8,6 +8,31 @@
 
 #include "state.bpf.h"
 
+static __always_inline void event_fill(struct agent_event *e, u32 type, u32 slot, u64 cgroup_id,
+				       u64 now)
+{
+	__builtin_memset(e, 0, sizeof(*e));
+	e->type = type;
+	e->group = slot;
+	e->cgroup_id = cgroup_id;
+	e->at_ns = now;
+}
+
+static __always_inline void event_fill_call(struct agent_event *e, const struct call *c, u32 slot,
+					    u64 now)
+{
+	e->call = c->id;
+	e->cpu_ns = c->cpu_ns;
+	e->wall_ns = now - c->start_ns;
+	e->wait_ns = c->wait_ns;
+	e->pid = c->pid;
+	e->rule = c->rule;
+	e->processes = c->nr_processes;
+	e->peak_width = c->peak_width;
+	e->call_slot = slot;
+	__builtin_memcpy(e->name, c->comm, AGENT_COMM_LEN);
+}
+
 static __always_inline struct agent_event *event_reserve(u32 type, u32 slot, u64 cgroup_id,
 							 u64 now)
 {
@@ -17,11 +42,7 @@ static __always_inline struct agent_event *event_reserve(u32 type, u32 slot, u64
 		stat_inc(STAT_LOST_EVENTS);
 		return NULL;
 	}
-	__builtin_memset(e, 0, sizeof(*e));
-	e->type = type;
-	e->group = slot;
-	e->cgroup_id = cgroup_id;
-	e->at_ns = now;
+	event_fill(e, type, slot, cgroup_id, now);
 	return e;
 }
 
@@ -63,7 +84,7 @@ static __noinline void event_agent(struct group *grp, u32 slot, u32 type, const 
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __noinline void event_call(struct call *c, u32 type, u64 now, u32 exit_code)
+static __noinline void event_call(struct call *c, u32 slot, u32 type, u64 now, u32 exit_code)
 {
 	struct agent_event *e;
 	struct group *grp;
@@ -76,16 +97,8 @@ static __noinline void event_call(struct call *c, u32 type, u64 now, u32 exit_co
 	e = event_reserve(type, c->group, grp->cgroup_id, now);
 	if (!e)
 		return;
-	e->call = c->id;
-	e->cpu_ns = c->cpu_ns;
-	e->wall_ns = now - c->start_ns;
-	e->wait_ns = c->wait_ns;
-	e->pid = c->pid;
-	e->rule = c->rule;
-	e->processes = c->nr_processes;
-	e->peak_width = c->peak_width;
+	event_fill_call(e, c, slot, now);
 	e->exit_code = exit_code;
-	__builtin_memcpy(e->name, c->comm, AGENT_COMM_LEN);
 	bpf_ringbuf_submit(e, 0);
 }
 

@@ -28,6 +28,7 @@ enum agent_consts {
 	AGENT_MAX_LIMITS	= 8192,	/* cgroups of the CPU controller, 0 is "none" */
 	AGENT_MAX_CALLS		= 32768,/* tool calls alive at once, 0 is "none" */
 	AGENT_MAX_CPUS		= 1024,
+	AGENT_ARGS_LEN		= 1024,	/* of a command line, what is kept */
 };
 
 /* What a task is to its agent. */
@@ -69,6 +70,8 @@ enum agent_event_type {
 	EVENT_CALL_BEGIN = 3,
 	EVENT_CALL_END	= 4,
 	EVENT_AGENT_GONE = 5,	/* an agent's cgroup was removed */
+	EVENT_CALL_EXEC	= 6,	/* the first process of a call runs another program now */
+	EVENT_CALL_HELPER = 7,	/* what began as a call is tagged as a helper, see tags.bpf.h */
 };
 
 /* Ring buffer record. Times are CLOCK_MONOTONIC ns as the scheduler reads it. */
@@ -91,8 +94,80 @@ struct agent_event {
 	u32 processes;
 	u32 peak_width;		/* most tasks runnable at once */
 	u32 exit_code;		/* wait status of the first process */
-	u32 __pad;
+	u32 call_slot;		/* where the call is kept while it lives */
 	char name[AGENT_NAME_LEN]; /* cgroup name, or comm of the call */
+};
+
+/* What a decision on a task's role was made from, for `scx_agent explain`. */
+struct agent_evidence {
+	u64 at_ns;		/* 0: nothing was decided, the role was inherited */
+	u64 cgroup_id;
+	u32 parent;		/* tgid */
+	u32 session;
+	char parent_comm[AGENT_COMM_LEN];
+	char comm[AGENT_COMM_LEN];
+};
+
+/* Ring buffer record of EVENT_CALL_BEGIN and EVENT_CALL_EXEC; ends with what there is of args. */
+struct agent_call_event {
+	struct agent_event event;
+	struct agent_evidence evidence;
+	u32 args_len;		/* 0: could not be read */
+	u32 __pad;
+	char args[AGENT_ARGS_LEN]; /* the command line, a NUL behind each word */
+};
+
+/* What there is to know of a task, see ask.bpf.h. */
+struct agent_task_state {
+	u32 pid;		/* asked for */
+	u32 found;		/* 0: there is none, or the scheduler does not know it */
+	u32 tgid;
+	u32 role;
+	u32 rule;
+	u32 group;
+	u32 group_flags;
+	u32 phase;
+	u64 group_cgroup_id;
+	u64 now_ns;
+	s64 key_ns;		/* its rank now: before (less than 0) or behind a new tool call */
+	u64 service_ns;		/* of its call, or its own outside calls */
+	u64 debt_ns;		/* of its agent: of the framework's budget for frameworks */
+	u32 is_long;
+	u32 call_slot;
+	u64 call;
+	u32 call_pid;
+	u32 call_rule;
+	u32 detached;		/* its call is over */
+	u32 hook;		/* tagged as a helper */
+	struct agent_evidence evidence;
+};
+
+/* How far a running call is, see ask.bpf.h. */
+struct agent_call_state {
+	u32 slot;		/* asked for */
+	u32 detached;
+	u64 call;		/* what is in the slot; 0: nothing */
+	u64 now_ns;
+	u64 cpu_ns;
+	u64 wait_ns;
+	u32 processes;
+	u32 peak_width;
+};
+
+/* What somebody says of the agent that a task is in, see tags.bpf.h. */
+struct agent_tag {
+	u32 pid;		/* who says so */
+	u32 found;		/* set to 1 if that is a task of an agent */
+	u32 helper;		/* 1: it is a helper, and no tool call */
+	u32 model;		/* enum agent_model_tag */
+	u32 __pad;
+	u64 cgroup_id;		/* of its agent, as far as the speaker has been made out */
+};
+
+enum agent_model_tag {
+	MODEL_UNSAID	= 0,
+	MODEL_ASKED	= 1,	/* the agent waits for its model from now on */
+	MODEL_ANSWERED	= 2,
 };
 
 /* Counters, one per CPU each. */

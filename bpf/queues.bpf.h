@@ -60,7 +60,7 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 		return now + rank_delay_ns(debt - framework_burst_ns, (void *)&knobs);
 	}
 	if (c) {
-		if (c->detached && grp->phase == PHASE_LLM_WAIT)
+		if (c->detached && !c->hook && grp->phase == PHASE_LLM_WAIT)
 			return now + background_delay_ns;
 		service = c->service_ns;
 		cpu = c->cpu_ns;

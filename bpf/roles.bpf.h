@@ -118,6 +118,7 @@ static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 				  const struct exec_verdict *v, u64 now)
 {
 	rule_inc(v->rule);
+	evidence_note(p, tctx, v->rule, now);
 	if (v->new_call) {
 		bool runnable = tctx->counted_runnable;
 
@@ -155,6 +156,8 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	/* It has left its call in on_exit() and must not join again. */
 	if (p->flags & PF_EXITING)
 		return;
+	if (tctx->tagged)
+		tag_helper(p, tctx, now);
 	cgrp = p->cgroups->dfl_cgrp;
 	if (!cgrp)
 		return;
@@ -208,6 +211,7 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 		tctx->call = parent_call;
 		call_join(parent_call, p->pid == p->tgid);
 		rule_inc(v.rule);
+		evidence_note(p, tctx, v.rule, now);
 	} else {
 		role_apply(p, tctx, &v, now);
 	}
@@ -223,9 +227,9 @@ static __always_inline void role_refresh(struct task_struct *p, struct task_ctx 
 		role_place(p, tctx, now);
 }
 
-/* A fork: @tctx of the child from @pctx of the forking task. */
+/* A fork: @tctx of the child @p from @pctx of the forking task, @parent. */
 static __always_inline void role_fork(struct task_struct *p, struct task_ctx *tctx,
-				      struct task_ctx *pctx)
+				      struct task_struct *parent, struct task_ctx *pctx)
 {
 	bool process = p->pid == p->tgid;
 
@@ -234,6 +238,7 @@ static __always_inline void role_fork(struct task_struct *p, struct task_ctx *tc
 	tctx->role = pctx->role;
 	tctx->call = pctx->call;
 	tctx->service_ns = pctx->service_ns;
+	tctx->why.parent = parent->tgid;
 	tctx->forked = process || pctx->forked;
 	if (tctx->call)
 		call_join(tctx->call, process);

@@ -34,7 +34,8 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	if (tctx->role == ROLE_FRAMEWORK) {
 		__sync_fetch_and_add(&grp->framework_debt_ns, weighted);
 		__sync_fetch_and_add(&grp->framework_tick_ns, delta);
-		if (grp->phase == PHASE_LLM_WAIT && grp->framework_tick_ns > tick_ns / 10)
+		if (grp->phase == PHASE_LLM_WAIT && !grp->in_model &&
+		    grp->framework_tick_ns > tick_ns / 10)
 			phase_set(grp, tctx->group, PHASE_FRAMEWORK, now);
 		return;
 	}

@@ -89,6 +89,7 @@ struct group {
 	u64 debt_ns __attribute__((aligned(CACHELINE)));
 	u64 framework_debt_ns;
 	u64 framework_tick_ns;	/* framework CPU time since the last tick */
+	u32 in_model;		/* told that it waits for its model, see tags.bpf.h */
 	/* While its debt makes its calls long, they have turns as if they were one. */
 	u64 calls_cpu_ns;
 	u64 base_ns;
@@ -107,6 +108,8 @@ struct call {
 	u32 detached;		/* first process has exited, something is left running */
 	u32 nr_tasks;
 	u32 nr_processes;	/* ever */
+	u32 hook;		/* tagged as a helper, see tags.bpf.h */
+	u32 nr_execs;		/* of the first process since it began, as far as they are told */
 	char comm[AGENT_COMM_LEN];
 
 	/* Written on context switches of this call's tasks. */
@@ -144,6 +147,9 @@ struct task_ctx {
 	u8 is_long;		/* as of the last task_key() */
 	u8 asked;		/* to let go of its CPU, as its cgroup has no budget left */
 	u8 released;		/* has waited for its cgroup's budget, and runs next */
+	u8 tagged;		/* as a helper, see tags.bpf.h; taken note of by role_place() */
+	u32 rule;		/* enum agent_rule by which it has its role */
+	struct agent_evidence why;
 };
 
 /* What a CPU runs, read by others that look for a CPU to take. */

@@ -116,6 +116,12 @@ with_heartbeat() {
 	return "$status"
 }
 
+# Cargo's folder for what is built.
+target_dir() {
+	as_builder cargo metadata --no-deps --format-version 1 |
+		sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p'
+}
+
 # Builds every program, and puts those that a guest or a host runs into $bin_dir.
 #
 # agentload is made static: it is started for every tool call, and a call then costs a VM 17 ms
@@ -125,8 +131,7 @@ build_all() {
 	local target
 	find_clang || die "no clang $CLANG_MIN or newer: run sudo scripts/setup"
 	find_rust || die "no Rust $RUST_MIN or newer: run sudo scripts/setup"
-	target=$(cargo metadata --no-deps --format-version 1 |
-		sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+	target=$(target_dir)
 	bin_dir=$target/agents
 	say "building with $BPF_CLANG and $(cargo --version) (some minutes the first time)"
 	with_heartbeat "still building" cargo build --release --workspace --bins
@@ -135,3 +140,9 @@ build_all() {
 	mkdir -p "$bin_dir"
 	install -C "$target"/release/{scx_agent,scx_agentland,agentvm,agentbench,agentload} "$bin_dir"
 }
+
+# Where scripts/install puts things, and scripts/uninstall looks for them.
+# shellcheck disable=SC2034 # used there
+prefix=/usr/local settings=/etc/scx_agent unit=/usr/local/lib/systemd/system/scx_agent.service
+
+has_systemd() { [ -d /run/systemd/system ]; }

@@ -2,18 +2,23 @@
 //! What the kernel half reports: agents, their phases, their tool calls.
 
 use crate::bpf_intf;
+use crate::calls::category;
+use crate::calls::command;
+use crate::calls::{Call, Calls, Hint, Status};
 use crate::memory;
+use crate::records::{CallRecord, Raw};
+use crate::tags::OpenTags;
 use crossbeam::channel::Sender;
 use log::{debug, info, warn};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What an agent is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Waits for its language model.
@@ -25,7 +30,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    fn from_raw(raw: u32) -> Option<Phase> {
+    pub fn from_raw(raw: u32) -> Option<Phase> {
         match raw {
             bpf_intf::agent_phase_PHASE_LLM_WAIT => Some(Phase::LlmWait),
             bpf_intf::agent_phase_PHASE_FRAMEWORK => Some(Phase::Framework),
@@ -35,9 +40,13 @@ impl Phase {
     }
 }
 
-/// Why a tool call was taken for one.
-fn rule_name(rule: u32) -> &'static str {
+/// Why a task has its role.
+pub fn rule_name(rule: u32) -> &'static str {
     match rule {
+        bpf_intf::agent_rule_RULE_INHERIT => "forked with its role",
+        bpf_intf::agent_rule_RULE_ENTRY => "first in the agent's cgroup",
+        bpf_intf::agent_rule_RULE_COMM => "known framework",
+        bpf_intf::agent_rule_RULE_REEXEC => "the framework runs another program",
         bpf_intf::agent_rule_RULE_SESSION => "new session",
         bpf_intf::agent_rule_RULE_EXEC => "exec under the framework",
         bpf_intf::agent_rule_RULE_OUTSIDE => "entered from outside",
@@ -73,6 +82,12 @@ pub enum Event {
         pid: u32,
         rule: &'static str,
     },
+    /// What began as a call says that it is a hook.
+    CallHelper {
+        at_ns: u64,
+        agent: String,
+        call: u64,
+    },
     CallEnd {
         at_ns: u64,
         agent: String,
@@ -89,10 +104,29 @@ pub enum Event {
     },
 }
 
-struct Agent {
-    name: String,
-    cgroup_id: u64,
-    phase: Phase,
+/// Phases of an agent that are remembered.
+const HISTORY: usize = 32;
+
+/// A phase that an agent was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub phase: Phase,
+    /// When it ended, CLOCK_MONOTONIC, and how long it had lasted, in ns.
+    pub ended_ns: u64,
+    pub lasted_ns: u64,
+}
+
+/// One agent.
+pub struct Agent {
+    pub name: String,
+    pub cgroup_id: u64,
+    pub phase: Phase,
+    /// When the phase began; CLOCK_MONOTONIC ns.
+    pub since_ns: u64,
+    /// Its last phases, the oldest first.
+    pub history: VecDeque<Span>,
+    /// What its hooks have announced.
+    pub tags: OpenTags,
 }
 
 /// Every agent there is, kept up to date by [`Agents::handle`].
@@ -100,6 +134,8 @@ pub struct Agents {
     by_slot: BTreeMap<u32, Agent>,
     cgroup_root: PathBuf,
     log: Option<(PathBuf, BufWriter<File>)>,
+    /// Their tool calls.
+    pub calls: Calls,
     /// The memory controller, if there is one.
     memory: Option<Sender<memory::Message>>,
     /// Records that could not be understood.
@@ -130,6 +166,7 @@ impl Agents {
             by_slot: BTreeMap::new(),
             cgroup_root: cgroup_root.into(),
             log,
+            calls: Calls::default(),
             memory,
             malformed: 0,
             calls_cpu_ns: 0,
@@ -148,9 +185,13 @@ impl Agents {
 
     /// Take one ring buffer record.
     pub fn handle(&mut self, record: &[u8]) {
-        let Some(event) = self.decode(record) else {
-            self.malformed += 1;
-            return;
+        let event = match self.decode(record) {
+            Some(Decoded::Event(event)) => event,
+            Some(Decoded::Silent) => return,
+            None => {
+                self.malformed += 1;
+                return;
+            }
         };
         match &event {
             Event::Agent { agent, .. } => info!("agent {agent:?} found"),
@@ -160,6 +201,9 @@ impl Agents {
             }
             Event::CallBegin { agent, call, pid, rule, .. } => {
                 debug!("agent {agent:?}: call {call} begins, pid {pid} ({rule})")
+            }
+            Event::CallHelper { agent, call, .. } => {
+                debug!("agent {agent:?}: call {call} is a helper and no call")
             }
             Event::CallEnd { agent, call, comm, cpu_ns, wall_ns, wait_ns, processes, peak_width, .. } => {
                 self.calls_cpu_ns += cpu_ns;
@@ -209,41 +253,62 @@ impl Agents {
         self.by_slot.get(&slot).map_or_else(|| format!("slot {slot}"), |a| a.name.clone())
     }
 
-    fn decode(&mut self, record: &[u8]) -> Option<Event> {
+    fn decode(&mut self, record: &[u8]) -> Option<Decoded> {
         let raw = Raw::from_bytes(record)?;
         let at_ns = raw.at_ns;
-        match raw.type_ {
+        let event: Option<Event> = match raw.type_ {
             bpf_intf::agent_event_type_EVENT_AGENT => {
                 let text = raw.text();
                 let name = if text.is_empty() { self.path_of(raw.cgroup_id) } else { text };
                 let phase = Phase::LlmWait;
                 self.tell(memory::Message::Found { id: raw.cgroup_id, name: name.clone() });
-                self.by_slot.insert(raw.group, Agent { name: name.clone(), cgroup_id: raw.cgroup_id, phase });
+                let agent = Agent {
+                    name: name.clone(),
+                    cgroup_id: raw.cgroup_id,
+                    phase,
+                    since_ns: at_ns,
+                    history: VecDeque::new(),
+                    tags: OpenTags::default(),
+                };
+                self.by_slot.insert(raw.group, agent);
                 Some(Event::Agent { at_ns, agent: name, cgroup_id: raw.cgroup_id })
             }
             bpf_intf::agent_event_type_EVENT_AGENT_GONE => {
                 self.tell(memory::Message::Gone { id: raw.cgroup_id });
                 let agent = self.name(raw.group);
                 self.by_slot.remove(&raw.group);
+                self.calls.gone(raw.cgroup_id);
                 Some(Event::AgentGone { at_ns, agent })
             }
             bpf_intf::agent_event_type_EVENT_PHASE => {
                 let (from, to) = (Phase::from_raw(raw.phase_from)?, Phase::from_raw(raw.phase_to)?);
                 self.tell(memory::Message::Phase { id: raw.cgroup_id, to, at: Instant::now() });
-                if let Some(a) = self.by_slot.get_mut(&raw.group).filter(|a| a.cgroup_id == raw.cgroup_id) {
-                    a.phase = to;
+                if let Some(a) = self.agent(raw.group, raw.cgroup_id) {
+                    if a.history.len() == HISTORY {
+                        a.history.pop_front();
+                    }
+                    a.history.push_back(Span { phase: from, ended_ns: at_ns, lasted_ns: raw.phase_ns });
+                    (a.phase, a.since_ns) = (to, at_ns);
                 }
                 Some(Event::Phase { at_ns, agent: self.name(raw.group), from, to, lasted_ns: raw.phase_ns })
             }
             bpf_intf::agent_event_type_EVENT_CALL_BEGIN => {
                 self.tell(memory::Message::Call { id: raw.cgroup_id, pid: raw.pid });
-                Some(Event::CallBegin {
-                    at_ns,
-                    agent: self.name(raw.group),
-                    call: raw.call,
-                    pid: raw.pid,
-                    rule: rule_name(raw.rule),
-                })
+                let begin = CallRecord::from_bytes(record)?;
+                let (agent, rule) = (self.name(raw.group), rule_name(raw.rule));
+                self.call_begins(&raw, &begin, agent.clone(), rule);
+                Some(Event::CallBegin { at_ns, agent, call: raw.call, pid: raw.pid, rule })
+            }
+            bpf_intf::agent_event_type_EVENT_CALL_EXEC => {
+                let exec = CallRecord::from_bytes(record)?;
+                let words = exec.words(raw.pid);
+                self.calls.exec(raw.call_slot, raw.call, raw.text(), &words);
+                self.claim_tag(&raw, &words);
+                return Some(Decoded::Silent);
+            }
+            bpf_intf::agent_event_type_EVENT_CALL_HELPER => {
+                self.calls.forget(raw.call_slot, raw.call);
+                Some(Event::CallHelper { at_ns, agent: self.name(raw.group), call: raw.call })
             }
             bpf_intf::agent_event_type_EVENT_CALL_END => {
                 let comm = raw.text();
@@ -251,6 +316,14 @@ impl Agents {
                     let (id, pid, lasted) = (raw.cgroup_id, raw.pid, Duration::from_nanos(raw.wall_ns));
                     self.tell(memory::Message::Killed { id, pid, comm: comm.clone(), lasted });
                 }
+                self.calls.end(raw.call_slot, raw.call, |c| {
+                    c.wall_ns = raw.wall_ns;
+                    c.cpu_ns = raw.cpu_ns;
+                    c.wait_ns = raw.wait_ns;
+                    c.processes = raw.processes;
+                    c.peak_width = raw.peak_width;
+                    c.status = Some(Status::from_wait(raw.exit_code));
+                });
                 Some(Event::CallEnd {
                     at_ns,
                     agent: self.name(raw.group),
@@ -266,12 +339,57 @@ impl Agents {
                 })
             }
             _ => None,
+        };
+        event.map(Decoded::Event)
+    }
+
+    /// The agent in `slot`, if it is still the one with this cgroup.
+    pub fn agent(&mut self, slot: u32, cgroup_id: u64) -> Option<&mut Agent> {
+        self.by_slot.get_mut(&slot).filter(|a| a.cgroup_id == cgroup_id)
+    }
+
+    fn call_begins(&mut self, raw: &Raw, begin: &CallRecord, agent: String, rule: &str) {
+        let words = begin.words(raw.pid);
+        let call = Call {
+            agent,
+            call: raw.call,
+            pid: raw.pid,
+            comm: raw.text(),
+            command: command::joined(&words),
+            kind: category::kind(&words),
+            rule: rule.into(),
+            begun_ns: raw.at_ns,
+            wall_ns: 0,
+            cpu_ns: 0,
+            wait_ns: 0,
+            processes: 1,
+            peak_width: 0,
+            retry: None,
+            status: None,
+            tag: None,
+            hint: Hint::of_process(Path::new("/proc"), raw.pid),
+            evidence: begin.evidence(),
+        };
+        self.calls.begin(raw.call_slot, raw.cgroup_id, call);
+        self.claim_tag(raw, &words);
+    }
+
+    /// If the agent's hooks have announced this call, it has their tag.
+    fn claim_tag(&mut self, raw: &Raw, words: &[String]) {
+        let (slot, id) = (raw.call_slot, raw.call);
+        if self.calls.running(slot, id).is_none_or(|c| c.tag.is_some()) {
+            return;
+        }
+        let Some(agent) = self.agent(raw.group, raw.cgroup_id) else { return };
+        let tag = agent.tags.claim(words, slot, id);
+        if let Some(call) = self.calls.running(slot, id) {
+            call.tag = tag;
         }
     }
 
     /// Path of cgroup `id` below the cgroup root, or its number if it is gone already. Walks the
     /// tree: for containers found by their framework only, once each.
-    fn path_of(&self, id: u64) -> String {
+    pub fn path_of(&self, id: u64) -> String {
         use std::os::unix::fs::MetadataExt;
         let mut dirs = vec![self.cgroup_root.clone()];
         while let Some(dir) = dirs.pop() {
@@ -291,32 +409,11 @@ impl Agents {
     }
 }
 
-/// A record as the kernel half wrote it.
-struct Raw(bpf_intf::agent_event);
-
-impl std::ops::Deref for Raw {
-    type Target = bpf_intf::agent_event;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl Raw {
-    /// None if the record is shorter than the layout.
-    fn from_bytes(bytes: &[u8]) -> Option<Raw> {
-        if bytes.len() < size_of::<bpf_intf::agent_event>() {
-            return None;
-        }
-        // SAFETY: long enough, and every bit pattern is a valid agent_event (integers only).
-        Some(Raw(unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast()) }))
-    }
-
-    /// The name, which a container may have chosen: whatever bytes, lossily as text.
-    fn text(&self) -> String {
-        let bytes: Vec<u8> = self.name.iter().map(|&c| c as u8).take_while(|&c| c != 0).collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
+/// What a record comes to.
+enum Decoded {
+    Event(Event),
+    /// Noted, and nothing for the event log.
+    Silent,
 }
 
 #[cfg(test)]

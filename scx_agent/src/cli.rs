@@ -2,7 +2,9 @@
 //! The command line.
 
 use crate::globs::Glob;
+use anyhow::Result;
 use clap::Parser;
+use std::time::Duration;
 
 /// A sched_ext scheduler for hosts full of AI coding agents.
 ///
@@ -12,13 +14,16 @@ use clap::Parser;
 /// and gives tool calls the CPUs they ask for at once, those first that have
 /// had the least CPU time so far. Ctrl-C or SIGTERM gives the host back to its
 /// default scheduler.
+///
+/// A command asks the scx_agent that is running, and schedules nothing.
 #[derive(Debug, Parser)]
 #[command(name = "scx_agent", disable_version_flag = true)]
 #[command(after_help = "EXAMPLES:
   scx_agent                                   containers that hold a known agent framework
   scx_agent --agent-cgroup 'agents/*'         every cgroup below /sys/fs/cgroup/agents is one agent
   scx_agent --agent-cgroup 'system.slice/docker-*.scope' --stats 5
-  scx_agent --monitor 1                       watch a scheduler that is running")]
+  scx_agent --monitor 1                       watch a scheduler that is running
+  scx_agent calls --running                   the tool calls that it sees now")]
 pub struct Opts {
     /// A cgroup that is an agent, its subtree included, also if made later; `*` and `?` stand for
     /// characters of one path component. Relative to the cgroup v2 root. Repeatable. Without this,
@@ -30,6 +35,12 @@ pub struct Opts {
     /// Repeatable.
     #[arg(long = "framework-comm", value_name = "COMM", value_parser = parse_comm)]
     pub framework_comms: Vec<String>,
+
+    /// Read settings from FILE, and from the files of conf.d beside it [default:
+    /// /etc/scx_agent/config.toml, if it is there]. Options of the command line are over them; see
+    /// `scx_agent config default`.
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<std::path::PathBuf>,
 
     /// Print statistics every SEC seconds while scheduling.
     #[arg(long, value_name = "SEC")]
@@ -87,9 +98,27 @@ pub struct Opts {
 
     #[command(flatten)]
     pub memory: crate::memory::Options,
+
+    #[command(subcommand)]
+    pub command: Option<crate::commands::Command>,
 }
 
-fn parse_comm(s: &str) -> Result<String, String> {
+/// `secs` as a time between two prints; `option` is named in the error.
+///
+/// # Errors
+/// It is none, or too short.
+pub fn interval(secs: f64, option: &str) -> Result<Duration> {
+    match Duration::try_from_secs_f64(secs) {
+        Ok(d) if d >= Duration::from_millis(10) => Ok(d),
+        _ => anyhow::bail!("{option} {secs}: expected a number of seconds, at least 0.01"),
+    }
+}
+
+/// A comm, as the kernel has it.
+///
+/// # Errors
+/// It is empty or too long.
+pub fn parse_comm(s: &str) -> std::result::Result<String, String> {
     match s.len() {
         0 => Err("a comm is not empty".into()),
         1..=15 => Ok(s.into()),

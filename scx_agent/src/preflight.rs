@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What must be so before anything is loaded, each with one sentence on what to do.
 
-use anyhow::{bail, Result};
+use anyhow::bail;
 use std::path::Path;
 
 /// Where the kernel's files are; another root in tests.
@@ -25,7 +25,8 @@ impl Host<'_> {
         self.root.join(path.trim_start_matches('/')).exists()
     }
 
-    fn read(&self, path: &str) -> String {
+    /// A file as text, empty if it cannot be read.
+    pub fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.root.join(path.trim_start_matches('/'))).unwrap_or_default()
     }
 
@@ -33,41 +34,78 @@ impl Host<'_> {
     ///
     /// # Errors
     /// The first thing that is missing, and what to do about it.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self) -> anyhow::Result<()> {
         if self.euid != 0 {
             bail!("loading a scheduler needs root; run it with sudo");
         }
-        if !self.has("/sys/kernel/sched_ext/state") {
+        for need in self.needs() {
+            need.found.map_err(anyhow::Error::msg)?;
+        }
+        if let Some((state, ops)) = self.loaded() {
             bail!(
-                "kernel {} has no sched_ext (CONFIG_SCHED_CLASS_EXT); boot a kernel 6.16 or newer that has it, \
-                 such as Debian's backports or Ubuntu 25.10, or try it in a VM with scripts/demo",
-                self.release
+                "another sched_ext scheduler is loaded ({ops}, state {state}); stop it first, for example with \
+                 `systemctl stop scx scx_loader`"
             );
-        }
-        let state = self.read("/sys/kernel/sched_ext/state");
-        if state.trim() != "disabled" {
-            bail!(
-                "another sched_ext scheduler is loaded ({}, state {}); stop it first, for example with \
-                 `systemctl stop scx scx_loader`",
-                self.read("/sys/kernel/sched_ext/root/ops").trim(),
-                state.trim()
-            );
-        }
-        if !self.has("/sys/kernel/btf/vmlinux") {
-            bail!("/sys/kernel/btf/vmlinux is not there; boot a kernel with CONFIG_DEBUG_INFO_BTF");
-        }
-        let config = format!("/boot/config-{}", self.release);
-        if !self.has(&config) && !self.has("/proc/config.gz") {
-            bail!(
-                "neither {config} nor /proc/config.gz is there, and no sched_ext scheduler loads without the \
-                 kernel's configuration; install the file of this kernel's package or `modprobe configs`"
-            );
-        }
-        if !self.has("/sys/fs/cgroup/cgroup.controllers") {
-            bail!("/sys/fs/cgroup is not a cgroup v2 mount; boot with systemd.unified_cgroup_hierarchy=1");
         }
         Ok(())
     }
+
+    /// The state and the name of the sched_ext scheduler that is loaded now.
+    pub fn loaded(&self) -> Option<(String, String)> {
+        let state = self.read("/sys/kernel/sched_ext/state").trim().to_string();
+        let ops = self.read("/sys/kernel/sched_ext/root/ops").trim().to_string();
+        (state != "disabled").then_some((state, ops))
+    }
+
+    /// What there must be on the host.
+    pub fn needs(&self) -> Vec<Need> {
+        let need = |name, there: bool, ok: &str, missing: String| Need {
+            name,
+            found: if there { Ok(ok.into()) } else { Err(missing) },
+        };
+        let config = format!("/boot/config-{}", self.release);
+        vec![
+            need(
+                "sched_ext",
+                self.has("/sys/kernel/sched_ext/state"),
+                "schedulers can be loaded",
+                format!(
+                    "kernel {} has no sched_ext (CONFIG_SCHED_CLASS_EXT); boot a kernel 6.16 or newer that has it, \
+                     such as Debian's backports or Ubuntu 25.10, or try it in a VM with scripts/demo",
+                    self.release
+                ),
+            ),
+            need(
+                "BTF",
+                self.has("/sys/kernel/btf/vmlinux"),
+                "the kernel describes its types",
+                "/sys/kernel/btf/vmlinux is not there; boot a kernel with CONFIG_DEBUG_INFO_BTF".into(),
+            ),
+            need(
+                "kernel configuration",
+                self.has(&config) || self.has("/proc/config.gz"),
+                "loaders can read it",
+                format!(
+                    "neither {config} nor /proc/config.gz is there, and no sched_ext scheduler loads without the \
+                     kernel's configuration; install the file of this kernel's package or `modprobe configs`"
+                ),
+            ),
+            need(
+                "cgroup v2",
+                self.has("/sys/fs/cgroup/cgroup.controllers"),
+                "agents are its cgroups",
+                "/sys/fs/cgroup is not a cgroup v2 mount; boot with systemd.unified_cgroup_hierarchy=1".into(),
+            ),
+        ]
+    }
+}
+
+/// One thing that the scheduler needs.
+#[derive(Debug)]
+pub struct Need {
+    pub name: &'static str,
+    /// What it is for; or what is missing, and what to do about it.
+    pub found: Result<String, String>,
 }
 
 #[cfg(test)]
@@ -90,7 +128,7 @@ mod tests {
         root
     }
 
-    fn check(root: &Path, euid: u32) -> Result<()> {
+    fn check(root: &Path, euid: u32) -> anyhow::Result<()> {
         Host { root, euid, release: "7.0".into() }.check()
     }
 

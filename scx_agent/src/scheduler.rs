@@ -5,24 +5,31 @@ use crate::agents::Agents;
 use crate::bpf_intf;
 use crate::bpf_skel::*;
 use crate::cli::Opts;
+use crate::daemon::Daemon;
+use crate::explain;
 use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
+use crate::kernel::Kernel;
 use crate::memory;
-use crate::stats::{self, Metrics};
+use crate::questions::{self, Answer, Question, Waker};
+use crate::stats::Metrics;
+use crate::status::Status;
+use crate::tags;
 use anyhow::{bail, Context, Result};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use log::{info, warn};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use scx_stats::prelude::*;
 use scx_utils::{scx_ops_attach, scx_ops_load, scx_ops_open, uei_exited, uei_report, UserExitInfo};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 /// How long the main loop sleeps when nothing happens; also how fast a signal is noticed.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A loaded and enabled scheduler; dropping it gives the host back to its default scheduler.
 pub struct Scheduler<'a> {
@@ -30,7 +37,11 @@ pub struct Scheduler<'a> {
     link: Option<Link>,
     events: RingBuffer<'a>,
     agents: Rc<RefCell<Agents>>,
-    stats: StatsServer<(), Metrics>,
+    stats: StatsServer<Question, Answer>,
+    waker: Waker,
+    kernel: Kernel,
+    /// None where its socket cannot be made.
+    tags: Option<tags::Server>,
     memory: Option<memory::Link>,
 }
 
@@ -64,8 +75,14 @@ impl<'a> Scheduler<'a> {
         let events = ring.build()?;
         let link =
             Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
-        let stats = StatsServer::new(stats::server_data()).launch().context("cannot serve statistics")?;
-        let this = Scheduler { skel, link, events, agents, stats, memory };
+        let waker = Waker::new()?;
+        let stats =
+            StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
+        let kernel = Kernel::new(&skel)?;
+        let tags = tags::Server::start(Path::new(tags::SOCKET), kernel.clone(), waker.clone())
+            .inspect_err(|e| warn!("no tags are taken: {e:#}"))
+            .ok();
+        let this = Scheduler { skel, link, events, agents, stats, waker, kernel, tags, memory };
         this.events.consume()?;
         this.report_found(opts);
         Ok(this)
@@ -95,22 +112,24 @@ impl<'a> Scheduler<'a> {
         );
     }
 
-    /// Serve events and statistics until `stop` or until the kernel ends the scheduler.
+    /// Serve events and statistics until `daemon` is told to stop or until the kernel ends the scheduler.
     ///
     /// # Errors
     /// The kernel ejected the scheduler; its reason.
-    pub fn run(&mut self, stop: &AtomicBool) -> Result<UserExitInfo> {
+    pub fn run(&mut self, daemon: &mut Daemon) -> Result<UserExitInfo> {
         let (answers, requests) = self.stats.channels();
-        while !stop.load(Ordering::Relaxed) && !uei_exited!(&self.skel, uei) {
-            match self.events.poll(POLL) {
-                Ok(()) => (),
-                Err(e) if e.kind() == libbpf_rs::ErrorKind::Interrupted => (),
-                Err(e) => return Err(e).context("cannot read the kernel half's events"),
-            }
+        while !daemon.stopping() && !uei_exited!(&self.skel, uei) {
+            self.sleep()?;
+            self.events.consume().context("cannot read the kernel half's events")?;
             self.agents.borrow_mut().flush();
-            while requests.try_recv().is_ok() {
-                answers.send(self.metrics()?)?;
+            for request in self.tags.iter().flat_map(|t| t.requests.try_iter()) {
+                let answer = tags::apply(&mut self.agents.borrow_mut(), &self.kernel, &request);
+                request.answer(&answer);
             }
+            for question in requests.try_iter() {
+                answers.send(self.answer(question, daemon)?)?;
+            }
+            daemon.round();
         }
         let _ = self.link.take();
         self.events.consume()?;
@@ -120,6 +139,32 @@ impl<'a> Scheduler<'a> {
             warn!("{} events were lost: the daemon could not keep up", m.lost_events);
         }
         uei_report!(&self.skel, uei)
+    }
+
+    /// Until there are events, or somebody wants something, or for [`POLL`].
+    fn sleep(&self) -> Result<()> {
+        // SAFETY: libbpf's descriptor, open for as long as `events` is.
+        let events = unsafe { BorrowedFd::borrow_raw(self.events.epoll_fd()) };
+        let waker = self.waker.fd();
+        let mut fds = [PollFd::new(&events, PollFlags::IN), PollFd::new(&waker, PollFlags::IN)];
+        match poll(&mut fds, Some(&POLL)) {
+            Ok(_) | Err(Errno::INTR) => (),
+            Err(e) => return Err(e).context("cannot wait for the kernel half's events"),
+        }
+        self.waker.clear();
+        Ok(())
+    }
+
+    fn answer(&self, question: Question, daemon: &Daemon) -> Result<Answer> {
+        Ok(match question {
+            Question::Metrics => Answer::Metrics(Box::new(self.metrics()?)),
+            Question::About(target, args) => Answer::About(match target {
+                questions::CALLS => self.agents.borrow_mut().calls.answer(&args, &self.kernel),
+                questions::EXPLAIN => explain::answer(&args, &mut self.agents.borrow_mut(), &self.kernel),
+                questions::STATUS => Ok(serde_json::to_value(Status::now(daemon, self.metrics()?))?),
+                _ => Err(format!("nothing is known about {target}")),
+            }),
+        })
     }
 
     fn counter(&self, stat: u32) -> Result<u64> {

@@ -2,7 +2,6 @@
 //! Statistics, served over the scx_stats socket.
 
 use anyhow::Result;
-use scx_stats::prelude::*;
 use scx_stats_derive::{stat_doc, Stats};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -114,23 +113,6 @@ impl Metrics {
         )?;
         Ok(())
     }
-}
-
-/// What the socket offers; each client gets counters since its own last question.
-pub fn server_data() -> StatsServerData<(), Metrics> {
-    let open: Box<dyn StatsOpener<(), Metrics>> = Box::new(move |(req_ch, res_ch)| {
-        req_ch.send(())?;
-        let mut prev = res_ch.recv()?;
-        let read: Box<dyn StatsReader<(), Metrics>> = Box::new(move |_args, (req_ch, res_ch)| {
-            req_ch.send(())?;
-            let cur = res_ch.recv()?;
-            let delta = cur.delta(&prev);
-            prev = cur;
-            delta.to_json()
-        });
-        Ok(read)
-    });
-    StatsServerData::new().add_meta(Metrics::meta()).add_ops("top", StatsOps { open, close: None })
 }
 
 /// Print the statistics of a running scheduler every `interval` until `stop`.

@@ -18,6 +18,7 @@ pub enum Event {
     AgentGone { at_ns: u64, agent: String },
     Phase { at_ns: u64, agent: String, from: Phase, to: Phase, lasted_ns: u64 },
     CallBegin { at_ns: u64, agent: String, call: u64, pid: u32, rule: String },
+    CallHelper { at_ns: u64, agent: String, call: u64 },
     CallEnd(CallEnd),
 }
 

@@ -91,6 +91,13 @@ impl Boot {
         Boot { name: name.into(), guest }
     }
 
+    /// Under systemd in a small Debian system, in which scx_agent is not installed.
+    pub fn systemd(mut self) -> Boot {
+        self.guest.systemd = true;
+        self.guest.programs.retain(|(path, _)| !path.ends_with("scx_agent"));
+        self
+    }
+
     /// Bit-for-bit repeatable, on guest time.
     pub fn lockstep(mut self) -> Boot {
         self.guest.mode = Mode::Lockstep;

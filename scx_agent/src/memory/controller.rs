@@ -47,6 +47,8 @@ pub enum Message {
     Events { id: u64 },
     /// What a reclaim job came to.
     Reclaimed(Reclaimed),
+    /// The operator has other settings from now on.
+    Tunables(Tunables),
     /// Put everything back and end.
     Stop,
 }
@@ -116,6 +118,7 @@ impl Controller {
             }
             Message::Events { id } => self.events(id, now),
             Message::Reclaimed(answer) => self.reclaimed(answer, now),
+            Message::Tunables(tunables) => self.tunables = tunables,
             Message::Stop => (),
         }
     }
@@ -188,6 +191,7 @@ impl Controller {
         }
         let was = self.pressed;
         self.pressed = self.tunables.pressed(was, self.host.available, self.host.some_avg10);
+        self.counters.pressed.store(self.pressed, Ordering::Relaxed);
         if was != self.pressed {
             info!(
                 "memory: host {} pressure: {} available, reserve {}, PSI some avg10 {:.1} %",

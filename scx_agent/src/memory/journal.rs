@@ -7,8 +7,9 @@ use super::oom::Raised;
 use anyhow::{bail, Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Format of the file; another number is refused.
@@ -172,7 +173,8 @@ impl Journal {
         let file = OnDisk { version: VERSION, pid: std::process::id(), memory_high, oom_score_adj };
         let new = self.path.with_extension("new");
         let write = || -> std::io::Result<()> {
-            let mut out = File::create(&new)?;
+            let mut out =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             out.write_all(&serde_json::to_vec(&file)?)?;
             out.sync_all()?;
             fs::rename(&new, &self.path)

@@ -27,8 +27,10 @@ mod waits;
 mod worker;
 
 pub use controller::Message;
+pub use limit::MB;
 pub use oom::was_killed;
 pub use options::Options;
+pub use rundir::make as run_dir;
 
 use anyhow::{Context, Result};
 use controller::Controller;
@@ -42,7 +44,7 @@ use restore::restore;
 use rundir::{RunDir, RUN_DIR};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -62,6 +64,8 @@ pub struct Counters {
     pub oom_kills: AtomicU64,
     /// Knobs that turned out to be somebody else's.
     pub foreign: AtomicU64,
+    /// True while the host's headroom is shared among tool calls.
+    pub pressed: AtomicBool,
 }
 
 /// The controller, as the rest of the daemon sees it.
@@ -79,6 +83,7 @@ pub struct Counts {
     pub reclaimed_mb: u64,
     pub oom_kills: u64,
     pub foreign: u64,
+    pub pressed: bool,
 }
 
 impl Link {
@@ -91,6 +96,7 @@ impl Link {
             reclaimed_mb: c.reclaimed.load(Ordering::Relaxed) / limit::MB,
             oom_kills: c.oom_kills.load(Ordering::Relaxed),
             foreign: c.foreign.load(Ordering::Relaxed),
+            pressed: c.pressed.load(Ordering::Relaxed),
         }
     }
 }
@@ -163,6 +169,11 @@ impl Drop for Memory {
             error!("memory: the controller has failed; it has put its limits back");
         }
     }
+}
+
+/// The host's memory; None if it cannot be read.
+pub fn host_now() -> Option<Host> {
+    Host::now().ok()
 }
 
 /// `--restore-memory`.

@@ -54,6 +54,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Takes over what is a tunable of `new`.
+    pub fn take_over(&mut self, new: Options) {
+        let Options { no_memory, restore_memory, memory_guard, .. } = *self;
+        *self = Options { no_memory, restore_memory, memory_guard, ..new };
+    }
+
     /// As the policy takes them.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use anyhow::{bail, Context, Result};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,16 +43,16 @@ impl RunDir {
     /// # Errors
     /// It cannot be made or locked.
     pub fn try_lock(dir: &Path) -> Result<Option<RunDir>> {
-        match DirBuilder::new().mode(0o700).create(dir) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => {
-                return Err(e).with_context(|| format!("cannot make {}", dir.display()))
-            }
-            _ => (),
-        }
+        make(dir)?;
         let path = dir.join("lock");
         let told = || format!("cannot lock {}", path.display());
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(&path).with_context(told)?;
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(told)?;
         match lock.try_lock() {
             Ok(()) => Ok(Some(RunDir { dir: dir.into(), _lock: lock })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -63,6 +63,20 @@ impl RunDir {
     /// The journal's path.
     pub fn journal(&self) -> PathBuf {
         journal(&self.dir)
+    }
+}
+
+/// Makes `dir` if it is not there. Everybody may go through it, to the tag socket, and nobody but
+/// root may see or lock what else is there.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make(dir: &Path) -> Result<()> {
+    match DirBuilder::new().mode(0o711).create(dir) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => {
+            Err(e).with_context(|| format!("cannot make {}", dir.display()))
+        }
+        _ => Ok(()),
     }
 }
 

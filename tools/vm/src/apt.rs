@@ -98,12 +98,25 @@ impl Apt {
     }
 
     /// Downloads `packages` with everything they depend on, and unpacks those packages of the whole
-    /// that `wanted` names into `to`.
-    pub fn unpack_closure(&self, packages: &[&str], to: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    /// that `wanted` names into `to`. The packages themselves go to `debs` below that, if it is given.
+    pub fn unpack_closure(
+        &self,
+        packages: &[&str],
+        to: &Path,
+        debs: Option<&Path>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<()> {
         let mut args = vec!["install", "-qq", "--yes", "--download-only", "--no-install-recommends"];
         args.extend(packages);
         self.apt("apt-get", &args, None)?;
-        unpack_debs(&self.dir.join("cache/archives"), to, wanted)?;
+        let archives = self.dir.join("cache/archives");
+        unpack_debs(&archives, to, wanted)?;
+        if let Some(debs) = debs.map(|d| to.join(d)) {
+            fs::create_dir_all(&debs).with_context(|| format!("{}", debs.display()))?;
+            for entry in fs::read_dir(&archives)?.flatten().filter(|e| e.path().is_file()) {
+                fs::copy(entry.path(), debs.join(entry.file_name()))?;
+            }
+        }
         self.apt("apt-get", &["clean"], None)?;
         Ok(())
     }

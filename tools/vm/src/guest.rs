@@ -12,6 +12,7 @@ use crate::modules::modules;
 use crate::outcome::{unpack, Outcome, Report, RunError};
 use crate::prepare::{prepare, Prepared};
 use crate::qemu::{self, End, Files};
+use crate::rootfs;
 
 /// How the guest's processors are emulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,8 +41,10 @@ pub struct Guest {
     pub kernel: KernelChoice,
     /// Files and folders of the host, and their absolute paths in the guest.
     pub files: Vec<(PathBuf, PathBuf)>,
+    /// A small Debian system under systemd, in which the workload is a service, instead of busybox.
+    pub systemd: bool,
     /// Programs for the guest's /bin, with another name if one is given; the libraries that ldd
-    /// names come with them.
+    /// names come with them, unless the guest has its own ([`Guest::systemd`]).
     pub programs: Vec<(PathBuf, Option<String>)>,
     /// The scheduler's command line; none leaves the kernel's own.
     pub scheduler: Option<String>,
@@ -70,6 +73,7 @@ impl Default for Guest {
             smp: None,
             kernel: KernelChoice::default(),
             files: Vec::new(),
+            systemd: false,
             programs: Vec::new(),
             scheduler: None,
             scheduler_wait_s: 240,
@@ -175,13 +179,7 @@ impl Guest {
 
     /// Writes the guest's root. Equal inputs give equal bytes.
     fn initramfs(&self, prepared: &Prepared, path: &Path) -> Result<()> {
-        let mut tree = Tree::new();
-        tree.text("/init", 0o755, include_str!("guest_init.sh"));
-        tree.file(&prepared.busybox, Path::new("/bin/busybox"))?;
-        tree.symlink("/bin/sh", "busybox");
-        tree.text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
-        tree.text("/etc/group", 0o644, "root:x:0:\n");
-        tree.text("/etc/hosts", 0o644, "127.0.0.1 localhost agentvm\n::1 localhost\n");
+        let mut tree = if self.systemd { systemd_tree(prepared)? } else { busybox_tree(prepared)? };
         let config = format!("/boot/config-{}", prepared.release);
         tree.file(&prepared.config, Path::new(&config))?;
         let modules = modules(&self.kernel, prepared, &self.modules, |step| eprintln!("agentvm: {step}"))?;
@@ -202,13 +200,45 @@ impl Guest {
             tree.text("/etc/agentvm/scheduler", 0o644, scheduler.as_str());
         }
         for (program, name) in &self.programs {
-            tree.program(program, name.as_deref())?;
+            tree.program(program, name.as_deref(), !self.systemd)?;
         }
         for (source, guest) in &self.files {
             tree.file(source, guest)?;
         }
         tree.write(path)
     }
+}
+
+/// The root of a guest in which our init is the first process.
+fn busybox_tree(prepared: &Prepared) -> Result<Tree> {
+    let mut tree = Tree::new();
+    tree.text("/init", 0o755, include_str!("guest_init.sh"));
+    tree.file(&prepared.busybox, Path::new("/bin/busybox"))?;
+    tree.symlink("/bin/sh", "busybox");
+    tree.text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\n");
+    tree.text("/etc/group", 0o644, "root:x:0:\n");
+    tree.text("/etc/hosts", 0o644, "127.0.0.1 localhost agentvm\n::1 localhost\n");
+    Ok(tree)
+}
+
+/// The root of a guest in which systemd is the first process, and our init one of its services.
+fn systemd_tree(prepared: &Prepared) -> Result<Tree> {
+    const UNITS: &str = "/etc/systemd/system";
+    let mut tree = Tree::empty();
+    tree.file(&rootfs::bring(prepared, |step| eprintln!("agentvm: {step}"))?, Path::new("/"))?;
+    tree.symlink("/init", "/usr/lib/systemd/systemd");
+    tree.text("/usr/lib/agentvm/init", 0o755, include_str!("guest_init.sh"));
+    tree.file(&prepared.busybox, Path::new("/usr/lib/agentvm/busybox"))?;
+    tree.dir("/out");
+    tree.text("/etc/hostname", 0o644, "agentvm\n");
+    tree.text("/etc/machine-id", 0o444, format!("{:032x}\n", 1)); // not a first boot
+    tree.text(&format!("{UNITS}/agentvm.service"), 0o644, include_str!("guest_init.service"));
+    tree.symlink(&format!("{UNITS}/multi-user.target.wants/agentvm.service"), "../agentvm.service");
+    // The console is the workload's, there is no kmod, and no timer is to add to the load.
+    for unit in ["getty.target", "systemd-modules-load.service", "timers.target"] {
+        tree.symlink(&format!("{UNITS}/{unit}"), "/dev/null");
+    }
+    Ok(tree)
 }
 
 #[cfg(test)]

@@ -1,16 +1,23 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-only
 # The guest's init: sets the machine up, starts the scheduler, runs the workload, hands results out.
+# Under systemd it is a service, and the machine is set up already.
 #
 # Three virtio ports lead to files of the host, so nothing is parsed from the console and a megabyte
 # costs a few thousand instructions of driver work: p1 the report (key=value lines, each written when
 # it becomes true), p2 a tar of /out, p3 the scheduler's log. /etc/agentvm holds our inputs.
 
-/bin/busybox mount -t proc proc /proc
-/bin/busybox --install -s 2>/dev/null
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=dumb
-mount -t sysfs sysfs /sys
-mount -t devtmpfs dev /dev
+if [ $$ = 1 ]; then
+	/bin/busybox mount -t proc proc /proc
+	/bin/busybox --install -s 2>/dev/null
+	mount -t sysfs sysfs /sys
+	mount -t devtmpfs dev /dev
+else # behind the system's own programs
+	mkdir /usr/lib/agentvm/bin
+	/usr/lib/agentvm/busybox --install -s /usr/lib/agentvm/bin
+	PATH=$PATH:/usr/lib/agentvm/bin
+fi
 while [ ! -e /dev/vport0p1 ] || [ ! -e /dev/vport0p2 ] || [ ! -e /dev/vport0p3 ]; do sleep 0.01; done
 exec 8>/dev/vport0p1
 say() { echo "$1=$2" >&8; }
@@ -18,19 +25,21 @@ uptime() { read -r up _ </proc/uptime; echo "$up"; }
 
 say phase "setting up the guest"
 . /etc/agentvm/settings # cpus, lockstep, scheduler_wait, modules
-mkdir -p /dev/shm /dev/pts
-for m in "tmpfs /tmp" "tmpfs /run" "tmpfs /dev/shm" "devpts /dev/pts" "cgroup2 /sys/fs/cgroup" \
-	"bpf /sys/fs/bpf" "debugfs /sys/kernel/debug" "tracefs /sys/kernel/tracing"; do
-	mount -t ${m% *} none ${m#* } || say warning "cannot mount $m"
-done
-ln -s /run /var/run
-ln -s /proc/self/fd /dev/fd
+if [ $$ = 1 ]; then
+	mkdir -p /dev/shm /dev/pts
+	for m in "tmpfs /tmp" "tmpfs /run" "tmpfs /dev/shm" "devpts /dev/pts" "cgroup2 /sys/fs/cgroup" \
+		"bpf /sys/fs/bpf" "debugfs /sys/kernel/debug" "tracefs /sys/kernel/tracing"; do
+		mount -t ${m% *} none ${m#* } || say warning "cannot mount $m"
+	done
+	ln -s /run /var/run
+	ln -s /proc/self/fd /dev/fd
+	for c in cpu memory pids cpuset; do # one at a time: a missing one must not keep the others out
+		echo +$c >/sys/fs/cgroup/cgroup.subtree_control || say warning "no cgroup controller $c"
+	done
+	hostname agentvm
+	ip link set lo up
+fi
 mkdir /run/agentvm
-hostname agentvm
-ip link set lo up
-for c in cpu memory pids cpuset; do # one at a time: a missing one must not keep the others out
-	echo +$c >/sys/fs/cgroup/cgroup.subtree_control || say warning "no cgroup controller $c"
-done
 for m in $modules; do
 	insmod /lib/modules/$m.ko || say warning "cannot load module $m"
 done

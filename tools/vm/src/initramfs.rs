@@ -43,9 +43,14 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
+    /// A tree with nothing in it.
+    pub fn empty() -> Self {
+        Self { nodes: BTreeMap::new() }
+    }
+
     /// A tree with the usual empty folders.
     pub fn new() -> Self {
-        let mut tree = Self { nodes: BTreeMap::new() };
+        let mut tree = Self::empty();
         for dir in DIRS {
             tree.insert(dir.into(), Node::Dir);
         }
@@ -55,6 +60,11 @@ impl Tree {
     /// A file of our own.
     pub fn text(&mut self, guest: &str, mode: u32, text: impl Into<Vec<u8>>) {
         self.insert(guest.into(), Node::Text { text: text.into(), mode });
+    }
+
+    /// An empty folder.
+    pub fn dir(&mut self, guest: &str) {
+        self.insert(guest.into(), Node::Dir);
     }
 
     /// A symbolic link of our own.
@@ -93,8 +103,8 @@ impl Tree {
         Ok(())
     }
 
-    /// A program, as /bin/NAME, with the libraries that ldd names, at their own paths.
-    pub fn program(&mut self, source: &Path, name: Option<&str>) -> Result<()> {
+    /// A program, as /bin/NAME, with the libraries that ldd names, at their own paths, if asked for.
+    pub fn program(&mut self, source: &Path, name: Option<&str>, with_libraries: bool) -> Result<()> {
         let name = match name {
             Some(name) => name,
             None => source.file_name().and_then(|n| n.to_str()).context("a program needs a name")?,
@@ -106,13 +116,25 @@ impl Tree {
             "{} is not an executable file",
             source.display()
         );
-        for library in libraries(source)? {
+        let libraries = if with_libraries { libraries(source)? } else { Vec::new() };
+        for library in libraries {
             self.file(Path::new(&library), Path::new(&library))?;
         }
         self.file(source, &Path::new("/bin").join(name))
     }
 
+    /// `guest`, with its first folder replaced if that is a link, as /bin is in today's Debian: the
+    /// kernel unpacks in order of names, before there is what /bin leads to.
+    fn through_link(&self, guest: String) -> String {
+        let Some((first, rest)) = guest[1..].split_once('/') else { return guest };
+        match self.nodes.get(&format!("/{first}")) {
+            Some(Node::Symlink(target)) => format!("/{}/{rest}", target.trim_start_matches('/')),
+            _ => guest,
+        }
+    }
+
     fn insert(&mut self, guest: String, node: Node) {
+        let guest = self.through_link(guest);
         let mut parent = Path::new(&guest).parent();
         while let Some(dir) = parent.filter(|p| p.parent().is_some()) {
             self.nodes.entry(dir.to_string_lossy().into_owned()).or_insert(Node::Dir);
@@ -253,6 +275,15 @@ mod tests {
         assert!(parse_file("a:b").is_err());
         assert_eq!(parse_program("x/y:z"), Ok(("x/y".into(), Some("z".into()))));
         assert!(parse_program("x:y/z").is_err());
+    }
+
+    #[test]
+    fn links_of_the_top_folder_are_followed() {
+        let mut tree = Tree::empty();
+        tree.symlink("/bin", "usr/bin");
+        tree.text("/bin/a", 0o755, "");
+        assert!(matches!(tree.nodes["/bin"], Node::Symlink(_)));
+        assert!(tree.nodes.contains_key("/usr/bin/a") && !tree.nodes.contains_key("/bin/a"));
     }
 
     #[test]

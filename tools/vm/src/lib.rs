@@ -18,6 +18,7 @@ mod modules;
 mod outcome;
 mod prepare;
 mod qemu;
+mod rootfs;
 
 pub use choice::KernelChoice;
 pub use guest::{Guest, Mode};

@@ -63,6 +63,10 @@ struct RunArgs {
     /// A suite (sid, trixie-backports), a release (6.18, 7.2.13+deb14) or a package name
     #[arg(long, default_value = "sid")]
     kernel: KernelChoice,
+    /// Boot a small Debian system under systemd instead of busybox alone; made once, in some minutes.
+    /// Programs come without libraries
+    #[arg(long)]
+    systemd: bool,
     /// A file or folder for the guest, at its own path or the one given
     #[arg(long = "file", value_name = "SRC[:GUESTPATH]", value_parser = agentvm::parse_file)]
     files: Vec<(PathBuf, PathBuf)>,
@@ -111,6 +115,7 @@ impl RunArgs {
             smp: self.smp_topology.clone(),
             kernel: self.kernel.clone(),
             files: self.files.clone(),
+            systemd: self.systemd,
             programs: self.programs.clone(),
             scheduler: self.scheduler.clone(),
             scheduler_wait_s: self.scheduler_wait,

@@ -15,8 +15,8 @@ use crate::cache::{Cache, Lock, PARTIAL};
 use crate::choice::{release_key, release_matches, release_of_package, KernelChoice};
 use crate::image;
 
-/// The suite of QEMU and busybox: a stable one, so that all machines simulate alike.
-const TOOLS_SUITE: &str = "trixie";
+/// The suite of QEMU, busybox and the system with systemd: a stable one, so that all machines simulate alike.
+pub(crate) const TOOLS_SUITE: &str = "trixie";
 /// Older ones hang in lock-step mode.
 const QEMU_MIN: u32 = 10;
 const QEMU: &str = "qemu-system-x86_64";
@@ -123,7 +123,7 @@ fn bring_tools(cache: &Cache, lock: &Lock, progress: &mut impl FnMut(&str)) -> R
     if qemu {
         progress("downloading QEMU and its libraries (40 MB)");
         cache.fill_dir("qemu", lock, |dir| {
-            apt.unpack_closure(&["qemu-system-x86"], dir, is_part_of_qemu)?;
+            apt.unpack_closure(&["qemu-system-x86"], dir, None, is_part_of_qemu)?;
             for unused in ["usr/share/doc", "usr/share/man", "usr/bin/qemu-system-i386"] {
                 let path = dir.join(unused);
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };

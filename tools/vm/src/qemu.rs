@@ -146,6 +146,9 @@ fn command(guest: &Guest, prepared: &Prepared, files: &Files) -> Result<Command>
             }
         }
     }
+    if guest.systemd {
+        cmdline += " TERM=dumb systemd.show_status=no"; // the console is the workload's
+    }
     if !guest.cmdline.is_empty() {
         cmdline = format!("{cmdline} {}", guest.cmdline);
     }

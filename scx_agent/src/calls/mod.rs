@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The tool calls of all agents: those that run, and the last that have finished.
+
+pub mod category;
+pub mod command;
+mod hint;
+mod record;
+mod repeat;
+mod shell;
+
+pub use hint::Hint;
+pub use record::{Call, Evidence, Status, Tag};
+
+use crate::kernel::Kernel;
+use agentpolicy::component_matches;
+use repeat::Row;
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Finished calls that are remembered, of all agents together.
+const FINISHED: usize = 4096;
+
+/// A running call.
+#[derive(Debug)]
+struct Running {
+    /// Its agent's cgroup.
+    cgroup_id: u64,
+    call: Call,
+    /// The row of calls before it.
+    before: Option<Row>,
+}
+
+/// The calls, kept up to date from the kernel half's records.
+#[derive(Debug, Default)]
+pub struct Calls {
+    /// By the slot that the kernel half keeps them in: one whose end was lost makes way for the
+    /// next in its slot.
+    running: BTreeMap<u32, Running>,
+    finished: VecDeque<Call>,
+    /// Each agent's last row of calls of one kind, and the call that it ends with; by cgroup.
+    rows: BTreeMap<u64, (u64, Row)>,
+}
+
+impl Calls {
+    /// A call of the agent with cgroup `cgroup_id` has begun in `slot` of the kernel half.
+    pub fn begin(&mut self, slot: u32, cgroup_id: u64, mut call: Call) {
+        let before = self.rows.get(&cgroup_id).map(|(_, row)| row.clone());
+        let row = Row::next(before.as_ref(), call.call, &call.kind);
+        call.retry = row.retry();
+        self.rows.insert(cgroup_id, (call.call, row));
+        self.running.insert(slot, Running { cgroup_id, call, before });
+    }
+
+    /// The running call with number `id` in `slot`.
+    pub fn running(&mut self, slot: u32, id: u64) -> Option<&mut Call> {
+        self.running.get_mut(&slot).map(|r| &mut r.call).filter(|c| c.call == id)
+    }
+
+    /// The agent says that the call with number `id`, running in `slot` or finished, is over.
+    pub fn tag_over(&mut self, slot: u32, id: u64, tag: Tag) {
+        if let Some(call) = self.running(slot, id) {
+            call.tag = Some(tag);
+        } else if let Some(call) = self.finished.iter_mut().rev().find(|c| c.call == id) {
+            call.tag = Some(tag);
+        }
+    }
+
+    /// The call with number `id` in `slot`, of that or an earlier program, runs this one now.
+    pub fn exec(&mut self, slot: u32, id: u64, comm: String, words: &[String]) {
+        let Some(r) = self.running.get_mut(&slot).filter(|r| r.call.call == id) else { return };
+        r.call.comm = comm;
+        // A shell that execs the last command of its line says no more than the line did.
+        let kind = category::kind(words);
+        if !words.is_empty() && more_telling(&r.call.kind, &kind) {
+            r.call.command = command::joined(words);
+            r.call.kind = kind;
+            let row = Row::next(r.before.as_ref(), id, &r.call.kind);
+            r.call.retry = row.retry();
+            if let Some(last) = self.rows.get_mut(&r.cgroup_id).filter(|(call, _)| *call == id) {
+                last.1 = row;
+            }
+        }
+    }
+
+    /// The call with number `id` in `slot` has ended; `end` notes how.
+    pub fn end(&mut self, slot: u32, id: u64, end: impl FnOnce(&mut Call)) {
+        if let Some(mut r) = self.take(slot, id) {
+            end(&mut r.call);
+            if self.finished.len() == FINISHED {
+                self.finished.pop_front();
+            }
+            self.finished.push_back(r.call);
+        }
+    }
+
+    /// The call with number `id` in `slot` is a helper and no call.
+    pub fn forget(&mut self, slot: u32, id: u64) {
+        let Some(r) = self.take(slot, id) else { return };
+        if self.rows.get(&r.cgroup_id).is_some_and(|(call, _)| *call == id) {
+            self.rows.remove(&r.cgroup_id);
+            if let Some(row) = r.before {
+                self.rows.insert(r.cgroup_id, (0, row));
+            }
+        }
+    }
+
+    /// The agent with cgroup `cgroup_id` is gone.
+    pub fn gone(&mut self, cgroup_id: u64) {
+        self.rows.remove(&cgroup_id);
+    }
+
+    fn take(&mut self, slot: u32, id: u64) -> Option<Running> {
+        self.running.get(&slot).filter(|r| r.call.call == id)?;
+        self.running.remove(&slot)
+    }
+
+    /// The call with number `id`, running or finished, if it is still known.
+    pub fn find(&self, id: u64) -> Option<&Call> {
+        let running = self.running.values().map(|r| &r.call);
+        running.chain(self.finished.iter().rev()).find(|c| c.call == id)
+    }
+
+    /// What `scx_agent calls` is told: all calls, the oldest first, of the agents whose name
+    /// matches the argument `agent`, and only those that run with the argument `running`.
+    ///
+    /// # Errors
+    /// It cannot be made JSON.
+    pub fn answer(&mut self, args: &BTreeMap<String, String>, kernel: &Kernel) -> Result<Value, String> {
+        // A call that is over has an end to come, or its end was lost.
+        for (slot, r) in &mut self.running {
+            let Some(now) = kernel.call(*slot, r.call.call) else { continue };
+            let c = &mut r.call;
+            c.wall_ns = now.now_ns.saturating_sub(c.begun_ns);
+            (c.cpu_ns, c.wait_ns) = (now.cpu_ns, now.wait_ns);
+            (c.processes, c.peak_width) = (now.processes, now.peak_width);
+        }
+        let running_only = args.contains_key("running");
+        let glob = args.get("agent");
+        let finished = self.finished.iter().filter(|_| !running_only);
+        let mut calls: Vec<&Call> = finished
+            .chain(self.running.values().map(|r| &r.call))
+            .filter(|c| glob.is_none_or(|g| component_matches(g.as_bytes(), c.agent.as_bytes())))
+            .collect();
+        calls.sort_by_key(|c| c.call);
+        serde_json::to_value(calls).map_err(|e| e.to_string())
+    }
+}
+
+/// True if `new` says more of a call than `old`: what a shell runs in the end, and not what it
+/// looked like before.
+fn more_telling(old: &category::Kind, new: &category::Kind) -> bool {
+    use category::Category::{Interpreter, Other};
+    match (old.category, new.category) {
+        (Other, Other) => matches!(old.program.as_str(), "" | "runc" | "crun" | "nsenter" | "lxc-attach"),
+        (Other, _) => true,
+        (Interpreter, new) => !matches!(new, Interpreter | Other),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "calls_tests.rs"]
+mod tests;

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The program as a service: its settings and their reload, the signals, and what the service
+//! manager is told.
+
+use crate::config::{self, Config};
+use crate::memory::{self, Memory};
+use crate::scheduler::Scheduler;
+use crate::{cli, logging, preflight, stats};
+use anyhow::{Context, Result};
+use log::{info, warn};
+use sd_notify::NotifyState;
+use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::mem::MaybeUninit;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What came of the reloads so far.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Reloads {
+    /// How many there were, refused ones included.
+    pub count: u64,
+    /// True if the last one was refused: the settings of before are in force.
+    pub refused: bool,
+    /// What the last one did, or why it did not; one line for each thing.
+    pub message: String,
+}
+
+/// What the main loop has beside the scheduler.
+#[derive(Debug)]
+pub struct Daemon {
+    argv: Vec<OsString>,
+    config: Config,
+    stop: Arc<AtomicBool>,
+    hangup: Arc<AtomicBool>,
+    memory: Option<memory::Link>,
+    started: Instant,
+    reloads: Reloads,
+    /// How often the service manager wants to hear from the main loop, and when it last did.
+    watchdog: Option<(Duration, Instant)>,
+}
+
+/// A flag that is raised by the signals that end the program: of those, SIGHUP only where the
+/// terminal is what it is started from.
+///
+/// # Errors
+/// The system does not let us.
+pub fn stop_on_signals() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut signals = vec![SIGINT, SIGTERM];
+    signals.extend(std::io::stdin().is_terminal().then_some(SIGHUP));
+    for signal in signals {
+        signal_hook::flag::register(signal, stop.clone()).context("cannot handle signals")?;
+    }
+    Ok(stop)
+}
+
+/// Schedules until it is told to stop, as the command line `argv` and the files say.
+///
+/// # Errors
+/// Something that it needs is missing, or the kernel ended the scheduler: one sentence.
+pub fn run(argv: Vec<OsString>) -> Result<()> {
+    let config = config::load(&argv)?;
+    logging::set(config.opts.verbose);
+    let stop = stop_on_signals()?;
+    let hangup = Arc::new(AtomicBool::new(false));
+    if !std::io::stdin().is_terminal() {
+        signal_hook::flag::register(SIGHUP, hangup.clone()).context("cannot handle signals")?;
+    }
+    let printed = config.opts.stats.map(|secs| cli::interval(secs, "--stats")).transpose()?;
+    preflight::Host::this().check()?;
+    // Dropped last: knobs are put back whichever way this function ends.
+    let memory = Memory::start(&config.opts.memory, config.opts.verbose)?;
+    if let Some(interval) = printed {
+        let stop = stop.clone();
+        std::thread::spawn(move || {
+            if let Err(e) = stats::monitor(interval, stop) {
+                warn!("no more statistics: {e:#}");
+            }
+        });
+    }
+    let mut daemon = Daemon {
+        argv,
+        config,
+        stop,
+        hangup,
+        memory: memory.as_ref().map(Memory::link),
+        started: Instant::now(),
+        reloads: Reloads::default(),
+        watchdog: sd_notify::watchdog_enabled().map(|period| (period / 2, Instant::now())),
+    };
+    loop {
+        let mut object = MaybeUninit::uninit();
+        let mut scheduler = Scheduler::start(&daemon.config.opts, daemon.memory.clone(), &mut object)?;
+        tell(&[NotifyState::Ready, NotifyState::Status("scheduling")]);
+        let exit = scheduler.run(&mut daemon)?;
+        if daemon.stopping() || !exit.should_restart() {
+            tell(&[NotifyState::Stopping]);
+            return Ok(());
+        }
+        warn!("the CPUs of this machine changed: restarting");
+    }
+}
+
+/// Tells the service manager, if there is one.
+fn tell(states: &[NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(states) {
+        warn!("cannot tell the service manager: {e}");
+    }
+}
+
+impl Daemon {
+    /// True once the program is to end.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// When it began.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The files whose settings are in force.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.config.files
+    }
+
+    /// What came of the reloads so far.
+    pub fn reloads(&self) -> &Reloads {
+        &self.reloads
+    }
+
+    /// The memory controller, if there is one.
+    pub fn memory(&self) -> Option<&memory::Link> {
+        self.memory.as_ref()
+    }
+
+    /// What the main loop does besides, each time round: it is alive, and it may have to reload.
+    pub fn round(&mut self) {
+        if let Some((every, last)) = &mut self.watchdog {
+            if last.elapsed() >= *every {
+                *last = Instant::now();
+                tell(&[NotifyState::Watchdog]);
+            }
+        }
+        if self.hangup.swap(false, Ordering::Relaxed) {
+            self.reload();
+        }
+    }
+
+    fn reload(&mut self) {
+        let since = NotifyState::monotonic_usec_now().ok();
+        tell(&std::iter::once(NotifyState::Reloading).chain(since).collect::<Vec<_>>());
+        let done = self.try_reload();
+        self.reloads.count += 1;
+        self.reloads.refused = done.is_err();
+        self.reloads.message = match done {
+            Ok(said) => {
+                info!("reload: {}", said.replace('\n', "; "));
+                said
+            }
+            Err(e) => {
+                let said = format!("{e:#}\nthe settings of before stay in force");
+                said.lines().for_each(|l| warn!("reload: {l}"));
+                said
+            }
+        };
+        tell(&[NotifyState::Ready]);
+    }
+
+    /// Takes over what can be while scheduling; says what that is, and what needs a restart.
+    fn try_reload(&mut self) -> Result<String> {
+        let new = config::load(&self.argv)?;
+        let (live, restart) = new.changes(&self.config);
+        let tunables = new.opts.memory.tunables()?;
+        if let Some(memory) = &self.memory {
+            // One that has ended has put its knobs back.
+            let _ = memory.messages.send(memory::Message::Tunables(tunables));
+        }
+        logging::set(new.opts.verbose);
+        let mut said = match (live.is_empty(), restart.is_empty()) {
+            (true, true) => "nothing has changed".into(),
+            (true, false) => "nothing has changed that applies at once".into(),
+            (false, _) => format!("applied: {}", live.join(", ")),
+        };
+        if !restart.is_empty() {
+            said += &format!("\nafter a restart only: {}", restart.join(", "));
+        }
+        self.config.take_over(new, &live);
+        Ok(said)
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the daemon asks and tells the kernel half while it schedules: `bpf/ask.bpf.h` and
+//! `bpf/tags.bpf.h`.
+
+use crate::bpf_intf::{agent_call_state, agent_tag, agent_task_state};
+use crate::bpf_skel::BpfSkel;
+use anyhow::{Context, Result};
+use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+
+/// The programs, for any thread; the kernel keeps them while this is there.
+#[derive(Clone, Debug)]
+pub struct Kernel(Arc<Programs>);
+
+#[derive(Debug)]
+struct Programs {
+    ask_task: OwnedFd,
+    ask_call: OwnedFd,
+    tag_agent: OwnedFd,
+}
+
+impl Kernel {
+    /// # Errors
+    /// No descriptors are left.
+    pub fn new(skel: &BpfSkel<'_>) -> Result<Kernel> {
+        let own =
+            |p: &libbpf_rs::ProgramMut<'_>| p.as_fd().try_clone_to_owned().context("cannot keep a program");
+        Ok(Kernel(Arc::new(Programs {
+            ask_task: own(&skel.progs.ask_task)?,
+            ask_call: own(&skel.progs.ask_call)?,
+            tag_agent: own(&skel.progs.tag_agent)?,
+        })))
+    }
+
+    /// What the kernel half knows of task `pid`; None if there is no such task, or if it is not one
+    /// that it schedules.
+    pub fn task(&self, pid: u32) -> Option<agent_task_state> {
+        let mut state = agent_task_state { pid, ..zeroed() };
+        run(&self.0.ask_task, &mut state).ok()?;
+        (state.found != 0).then_some(state)
+    }
+
+    /// How far the call with number `id` in `slot` is; None if it is not there any more.
+    pub fn call(&self, slot: u32, id: u64) -> Option<agent_call_state> {
+        let mut state = agent_call_state { slot, ..zeroed() };
+        run(&self.0.ask_call, &mut state).ok()?;
+        (state.call == id && state.detached == 0).then_some(state)
+    }
+
+    /// Says something of the agent that `tag.pid` is in. False if it is in none.
+    pub fn tag(&self, mut tag: agent_tag) -> bool {
+        run(&self.0.tag_agent, &mut tag).is_ok() && tag.found != 0
+    }
+}
+
+/// The layouts shared with the kernel half that may start as zeroes: integers only.
+trait Plain {}
+impl Plain for agent_task_state {}
+impl Plain for agent_call_state {}
+impl Plain for agent_tag {}
+
+fn zeroed<T: Plain>() -> T {
+    // SAFETY: integers, and arrays of them: all zeroes are valid.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Runs a program once, with `context` as what it reads and writes.
+fn run<T: Plain>(program: &OwnedFd, context: &mut T) -> std::io::Result<()> {
+    let mut opts = bpf_test_run_opts {
+        sz: size_of::<bpf_test_run_opts>() as u64,
+        ctx_in: (context as *mut T).cast(),
+        ctx_size_in: size_of::<T>() as u32,
+        ..Default::default()
+    };
+    // SAFETY: the program is one of those that take a T; the kernel reads and writes ctx_size_in
+    // bytes of it and keeps no pointer.
+    match unsafe { bpf_prog_test_run_opts(program.as_raw_fd(), &mut opts) } {
+        0 => Ok(()),
+        e => Err(std::io::Error::from_raw_os_error(-e)),
+    }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! The unit, the scripts that install it, and the Debian package, under a real systemd.
+
+use scx_agent_tests::vm::{bin_dir, Boot, Facts, Left};
+use std::path::Path;
+
+/// Asserts what the script said, all of it at once.
+fn assert_facts(left: &Left, facts: &Facts, want: &[(&str, &str)]) {
+    let wrong: Vec<_> = want.iter().filter(|(name, value)| facts.get(name) != *value).collect();
+    let got: Vec<_> = wrong.iter().map(|(name, _)| facts.get(name)).collect();
+    assert!(wrong.is_empty(), "expected {wrong:?}, got {got:?}:\n{}", left.diagnosis());
+}
+
+/// Asserts that `file` says all of `words`.
+fn assert_says(left: &Left, file: &str, words: &[&str]) {
+    let text = left.text(file);
+    for word in words {
+        assert!(text.contains(word), "{file} does not say {word:?}:\n{text}");
+    }
+}
+
+/// A guest under systemd that runs `guest/<script>.sh`.
+fn boot(script: &str) -> Boot {
+    Boot::script(script).systemd().mem("3G").timeout_s(1500)
+}
+
+#[test]
+fn a_unit_from_its_installation_to_its_end() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let left = boot("service")
+        .file(&bin_dir().join("scx_agent"), "/src/scx_agent")
+        .file(&checkout.join("scripts"), "/src/scripts")
+        .file(&checkout.join("dist"), "/src/dist")
+        .run();
+    let facts = left.facts();
+    assert_facts(
+        &left,
+        &facts,
+        &[
+            ("status_none", "1"),
+            ("install", "0"),
+            ("installed_state", "disabled"),
+            ("unit_verified", "0"),
+            ("install_again", "0"),
+            ("settings_kept", "1"),
+            ("check", "0"),
+            // Ready means enabled, and an agent that was there before is known by then.
+            ("active_before_enabled", "no"),
+            ("status", "0"),
+            ("status_state", "enabled"),
+            ("limited", "0"),
+            // A wrong file fails the reload, is told, and changes nothing.
+            ("reload", "0"),
+            ("reload_unchanged", "nothing has changed"),
+            ("reload_wrong", "1"),
+            ("reload_wrong_cli", "1"),
+            ("wrong_active", "active enabled"),
+            ("unhealthy", "1"),
+            ("reload_mended", "0"),
+            ("healthy_again", "0"),
+            ("one_enable", "1"),
+            ("stopped_state", "disabled"),
+            ("stopped_high", "max"),
+            ("stopped_result", "success"),
+            ("left_behind", "0"),
+            // Killed three times it comes back; the fourth time the host keeps its own scheduler.
+            ("restarts", "3"),
+            ("restarted_state", "enabled"),
+            ("restarted_limited", "0"),
+            ("limit_result", "signal failed "),
+            ("limit_state", "disabled"),
+            ("limit_high", "max"),
+            ("agent_lives", "yes"),
+            ("watchdog", "0"),
+            ("watchdog_state", "disabled"),
+            ("watchdog_high", "max"),
+            ("ejected_said", "0"),
+            ("ejected_restarted", "0"),
+            ("uninstall", "0"),
+            ("uninstalled_state", "disabled"),
+            ("uninstalled_high", "max"),
+            ("left", ""),
+            ("uninstall_again", "0"),
+        ],
+    );
+    assert_says(&left, "status_none.err", &["no scx_agent is running"]);
+    assert_says(&left, "reload2.out", &["after a restart only: slice_us"]);
+    assert_says(&left, "wrong.err", &["conf.d/20-mem.toml:1: mem_slack_pct:", "stay in force"]);
+    assert_says(&left, "unhealthy.out", &["NOT HEALTHY", "the last reload was refused"]);
+    assert_says(&left, "check.out", &["ok       sched_ext", "ok       kfuncs", "ok       cpu controller"]);
+    assert_says(&left, "journal.err", &["reload: applied: mem_slack_pct"]);
+
+    let status: serde_json::Value = serde_json::from_str(&left.text("status.json")).expect("JSON");
+    assert_eq!((&status["healthy"], &status["state"]), (&true.into(), &"enabled".into()), "{status}");
+    assert_eq!(status["metrics"]["agents"], 1, "the first scan was done when it was ready: {status}");
+    assert_eq!(status["config_files"].as_array().map(Vec::len), Some(2), "{status}");
+    left.assert_kernel_well();
+}
+
+#[test]
+fn a_package_from_its_installation_to_its_purge() {
+    let debs = bin_dir().join("debs");
+    assert!(
+        debs.join("scx-agent_1.0.1_amd64.deb").is_file(),
+        "no packages in {}: build them (for v in 1.0.0 1.0.1; do scripts/package --out {0} --version $v; done)",
+        debs.display()
+    );
+    let left = boot("package").file(&debs, "/debs").run();
+    let facts = left.facts();
+    assert_facts(
+        &left,
+        &facts,
+        &[
+            ("install", "0"),
+            ("installed", "installed 1.0.0"),
+            ("installed_active", "inactive disabled disabled"),
+            ("unit_path", "/usr/lib/systemd/system/scx_agent.service"),
+            ("bash", "1"),
+            ("settings_are_defaults", "yes"),
+            ("upgrade_off", "0 installed 1.0.1 inactive disabled"),
+            ("upgrade", "0 installed 1.0.1"),
+            ("upgraded_active", "active enabled enabled"),
+            ("upgraded_anew", "yes"),
+            ("upgraded_settings", "1"),
+            ("upgraded_limited", "0"),
+            ("remove", "0"),
+            ("removed", "config-files 1.0.1"),
+            ("removed_state", "disabled"),
+            ("removed_high", "max"),
+            ("removed_settings", "config.toml"),
+            ("removed_program", ""),
+            ("purge", "0"),
+            ("purged", ""),
+            ("left", ""),
+            ("journal_left", ""),
+            ("agent_lives", "yes"),
+            ("system", ""),
+        ],
+    );
+    left.assert_kernel_well();
+}
