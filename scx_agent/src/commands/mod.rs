@@ -7,8 +7,8 @@ mod calls;
 mod check;
 mod config;
 mod explain;
-mod hooks;
 mod generate;
+mod hooks;
 mod reload;
 mod status;
 
