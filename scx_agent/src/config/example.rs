@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The example that is shipped, and the settings in force in the same form.
 
-use super::agents::TABLE;
 use super::keys::{keys, Key, Kind};
 use super::{Config, Origin};
 use std::fmt::Write;
@@ -43,7 +42,6 @@ pub fn example() -> String {
         let _ = write!(out, "\n{}", comment(&format!("{}{restart}", key.help)));
         let _ = writeln!(out, "#{} = {}", key.name, default(&key));
     }
-    debug_assert_eq!(TABLE, "agents");
     out + AGENTS
 }
 
@@ -64,13 +62,15 @@ fn comment(text: &str) -> String {
 }
 
 fn default(key: &Key) -> String {
-    match (&key.default, key.kind) {
-        (Some(value), _) => value.clone(),
-        (None, Kind::Flag) => "false".into(),
-        (None, Kind::Count) => "0".into(),
-        (None, Kind::List) => "[]".into(),
-        (None, Kind::Text) => format!("\"{}\"", key.placeholder),
-        (None, Kind::Number | Kind::Seconds) => key.placeholder.clone(),
+    if let Some(value) = &key.default {
+        return written(key.kind, std::slice::from_ref(value)).unwrap_or_default();
+    }
+    match key.kind {
+        Kind::Flag => "false".into(),
+        Kind::Count => "0".into(),
+        Kind::List => "[]".into(),
+        Kind::Text => format!("\"{}\"", key.placeholder),
+        Kind::Number | Kind::Seconds => key.placeholder.clone(),
     }
 }
 
