@@ -108,8 +108,8 @@ struct call {
 	u32 detached;		/* first process has exited, something is left running */
 	u32 nr_tasks;
 	u32 nr_processes;	/* ever */
-	u32 hook;		/* tagged as a helper, see tags.bpf.h */
-	u32 nr_execs;		/* of the first process since it began, as far as they are told */
+	u16 hook;		/* tagged as a helper, see tags.bpf.h */
+	u16 nr_execs;		/* of the first process since it began, as far as they are told */
 	char comm[AGENT_COMM_LEN];
 
 	/* Written on context switches of this call's tasks. */

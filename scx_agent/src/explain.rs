@@ -78,7 +78,7 @@ pub fn answer(
             false => format!("there is no process {pid}; it may have ended"),
         });
     };
-    let told = explain(&s, agents).ok_or_else(|| not_in_an_agent(pid, &s, agents))?;
+    let told = explain(&s, agents, kernel).ok_or_else(|| not_in_an_agent(pid, &s, agents))?;
     serde_json::to_value(told).map_err(|e| e.to_string())
 }
 
@@ -95,7 +95,7 @@ fn not_in_an_agent(pid: u32, s: &agent_task_state, agents: &Agents) -> String {
 }
 
 /// None if the task is in no agent.
-fn explain(s: &agent_task_state, agents: &mut Agents) -> Option<Explanation> {
+fn explain(s: &agent_task_state, agents: &mut Agents, kernel: &Kernel) -> Option<Explanation> {
     if s.group_flags & bpf_intf::agent_group_flags_GROUP_AGENT == 0 {
         return None;
     }
@@ -119,7 +119,7 @@ fn explain(s: &agent_task_state, agents: &mut Agents) -> Option<Explanation> {
         cgroup: decided.as_ref().map(|e| agents.path_of(e.cgroup_id)),
         evidence: decided,
         parent: s.evidence.parent,
-        call: (s.call != 0).then(|| agents.calls.find(s.call).cloned()).flatten(),
+        call: (s.call != 0).then(|| agents.calls.find(s.call_slot, s.call, kernel).cloned()).flatten(),
         rank_ns: s.key_ns,
         long: s.is_long != 0,
         service_ns: s.service_ns,

@@ -2,7 +2,7 @@
 //! What the daemon asks and tells the kernel half while it schedules: `bpf/ask.bpf.h` and
 //! `bpf/tags.bpf.h`.
 
-use crate::bpf_intf::{agent_call_state, agent_tag, agent_task_state};
+use crate::bpf_intf::{agent_call_state, agent_group_flags_GROUP_AGENT, agent_tag, agent_task_state};
 use crate::bpf_skel::BpfSkel;
 use anyhow::{Context, Result};
 use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
@@ -39,6 +39,13 @@ impl Kernel {
         let mut state = agent_task_state { pid, ..zeroed() };
         run(&self.0.ask_task, &mut state).ok()?;
         (state.found != 0).then_some(state)
+    }
+
+    /// Slot and cgroup of the agent that process `pid` is in; None if it is in none.
+    pub fn agent_of(&self, pid: u32) -> Option<(u32, u64)> {
+        let state = self.task(pid)?;
+        (state.group_flags & agent_group_flags_GROUP_AGENT != 0)
+            .then_some((state.group, state.group_cgroup_id))
     }
 
     /// How far the call with number `id` in `slot` is; None if it is not there any more.

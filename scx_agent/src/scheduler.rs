@@ -79,7 +79,9 @@ impl<'a> Scheduler<'a> {
         let stats =
             StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
         let kernel = Kernel::new(&skel)?;
-        let tags = tags::Server::start(Path::new(tags::SOCKET), kernel.clone(), waker.clone())
+        let asked = kernel.clone();
+        let agent_of = move |pid| asked.agent_of(pid);
+        let tags = tags::Server::start(Path::new(tags::SOCKET), agent_of, waker.clone())
             .inspect_err(|e| warn!("no tags are taken: {e:#}"))
             .ok();
         let this = Scheduler { skel, link, events, agents, stats, waker, kernel, tags, memory };

@@ -6,7 +6,7 @@ mkdir $cg/agents
 start_scheduler calls -v --agent-cgroup 'agents/*' --events /out/calls.jsonl
 for s in kinds tags model; do
 	mkdir $cg/agents/$s
-	enter agents/$s /tests/hooked $s &
+	enter agents/$s setsid /tests/hooked $s &
 	eval "$s=$!"
 done
 

@@ -140,7 +140,8 @@ fn explanations(left: &Left) {
         "{tool:#}"
     );
     assert_eq!(tool["cgroup"], "agents/kinds");
-    assert!(why["session"].as_u64().unwrap() > 0 && why["at_ns"].as_u64().unwrap() > 0, "{tool:#}");
+    assert!(why["session"] == kinds && why["at_ns"].as_u64().unwrap() > 0, "{tool:#}");
+    assert!(tool["call"]["wall_ns"].as_u64().unwrap() > 0, "as it is now: {tool:#}");
 
     let child = json(left, "explain_child.out");
     assert_eq!(

@@ -27,7 +27,7 @@ fn call(id: u64, command: &str) -> Call {
 }
 
 fn nth(calls: &Calls, id: u64) -> Option<(u64, u32)> {
-    calls.find(id).expect("known").retry.map(|r| (r.first, r.nth))
+    calls.known(id).expect("known").retry.map(|r| (r.first, r.nth))
 }
 
 #[test]
@@ -48,8 +48,8 @@ fn a_program_told_later_counts() {
         // What it execs next says no more.
         calls.exec(id as u32, id, "cat".into(), &["cat".into()]);
     }
-    assert_eq!(calls.find(3).unwrap().kind.program, "pytest");
-    assert_eq!(calls.find(3).unwrap().comm, "cat");
+    assert_eq!(calls.known(3).unwrap().kind.program, "pytest");
+    assert_eq!(calls.known(3).unwrap().comm, "cat");
     assert_eq!(nth(&calls, 3), Some((1, 3)));
 }
 
@@ -63,7 +63,7 @@ fn hooks_break_no_row() {
         calls.end(1, id * 2 + 2, |c| c.status = Some(Status::Exited(0)));
     }
     assert_eq!(nth(&calls, 6), Some((2, 3)));
-    assert!(calls.find(1).is_none());
+    assert!(calls.known(1).is_none());
 }
 
 #[test]

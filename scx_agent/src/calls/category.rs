@@ -68,8 +68,8 @@ fn kind_at(argv: &[&str], depth: usize) -> Kind {
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
                 kind_at(&words, depth - 1)
             });
-            // The first of those that say most; noise such as `cd` says nothing.
-            let best = kinds.filter(|k| !is_noise(&k.program)).min_by_key(|k| k.category);
+            // The first of those that say most; noise such as `cd` says something only if all is noise.
+            let best = kinds.min_by_key(|k| (is_noise(&k.program), k.category));
             return best.unwrap_or_else(|| other(&program(first)));
         }
     }

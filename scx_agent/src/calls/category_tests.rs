@@ -139,6 +139,7 @@ fn of_several_commands_what_says_most_counts() {
     assert_eq!(category(&["bash", "script.sh"]), Interpreter);
     assert_eq!(category::<&str>(&[]), Other);
     assert_eq!(kind(&["/usr/bin/python3.12", "-m", "pytest"]).program, "pytest");
+    assert_eq!(kind(&["sh", "-c", "sleep 1; exit 0"]).program, "sleep");
     assert_eq!(kind(&["sh", "-c", "cd /a; exec /opt/bin/rg x"]).program, "rg");
 }
 

@@ -114,8 +114,16 @@ impl Calls {
         self.running.remove(&slot)
     }
 
-    /// The call with number `id`, running or finished, if it is still known.
-    pub fn find(&self, id: u64) -> Option<&Call> {
+    /// The call with number `id`, running in `slot` or finished, as it is now; None if it is not
+    /// known any more.
+    pub fn find(&mut self, slot: u32, id: u64, kernel: &Kernel) -> Option<&Call> {
+        if let Some(call) = self.running(slot, id) {
+            refresh(call, slot, kernel);
+        }
+        self.known(id)
+    }
+
+    fn known(&self, id: u64) -> Option<&Call> {
         let running = self.running.values().map(|r| &r.call);
         running.chain(self.finished.iter().rev()).find(|c| c.call == id)
     }
@@ -126,13 +134,8 @@ impl Calls {
     /// # Errors
     /// It cannot be made JSON.
     pub fn answer(&mut self, args: &BTreeMap<String, String>, kernel: &Kernel) -> Result<Value, String> {
-        // A call that is over has an end to come, or its end was lost.
         for (slot, r) in &mut self.running {
-            let Some(now) = kernel.call(*slot, r.call.call) else { continue };
-            let c = &mut r.call;
-            c.wall_ns = now.now_ns.saturating_sub(c.begun_ns);
-            (c.cpu_ns, c.wait_ns) = (now.cpu_ns, now.wait_ns);
-            (c.processes, c.peak_width) = (now.processes, now.peak_width);
+            refresh(&mut r.call, *slot, kernel);
         }
         let running_only = args.contains_key("running");
         let glob = args.get("agent");
@@ -144,6 +147,14 @@ impl Calls {
         calls.sort_by_key(|c| c.call);
         serde_json::to_value(calls).map_err(|e| e.to_string())
     }
+}
+
+/// Brings a running call up to date. One that is over has its end to come, or that was lost.
+fn refresh(c: &mut Call, slot: u32, kernel: &Kernel) {
+    let Some(now) = kernel.call(slot, c.call) else { return };
+    c.wall_ns = now.now_ns.saturating_sub(c.begun_ns);
+    (c.cpu_ns, c.wait_ns) = (now.cpu_ns, now.wait_ns);
+    (c.processes, c.peak_width) = (now.processes, now.peak_width);
 }
 
 /// True if `new` says more of a call than `old`: what a shell runs in the end, and not what it

@@ -19,7 +19,9 @@ enum Action {
     /// Print an agent's hook configuration, or write it into the agent's settings.
     ///
     /// In a container, bind-mount the folder of the socket as well, for example with `docker run -v
-    /// /run/scx_agent/tags:/run/scx_agent/tags`, and the scx_agent program.
+    /// /run/scx_agent/tags:/run/scx_agent/tags`, and the scx_agent program. Codex runs hooks of this
+    /// file once they are enabled (`[features] codex_hooks = true` in its config.toml, in versions that
+    /// have the switch) and approved.
     Install(Install),
 }
 

@@ -2,12 +2,12 @@
 //! Sends one tag. A hook holds its agent up while it runs: this gives up soon.
 
 use super::message::Message;
-use anyhow::{anyhow, Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use rustix::net::sockopt::{set_socket_timeout, Timeout};
 use rustix::net::{
     connect, shutdown, socket_with, AddressFamily, Shutdown, SocketAddrUnix, SocketFlags, SocketType,
 };
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -29,13 +29,18 @@ pub fn send(path: &Path, message: &Message) -> Result<String> {
     let mut stream = UnixStream::from(fd);
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
-    let busy = || "scx_agent does not answer: the tag is lost";
-    stream.write_all(&line).with_context(busy)?;
-    shutdown(&stream, Shutdown::Write)?;
     let mut answer = Vec::new();
-    (&stream).take(4096).read_to_end(&mut answer).with_context(busy)?;
-    if answer.is_empty() {
-        anyhow::bail!("scx_agent takes no more tags of this agent for now");
+    let sent = stream
+        .write_all(&line)
+        .and_then(|()| Ok(shutdown(&stream, Shutdown::Write)?))
+        .and_then(|()| (&stream).take(4096).read_to_end(&mut answer));
+    match sent {
+        Err(e) if !matches!(e.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+            return Err(e).context("scx_agent does not answer: the tag is lost")
+        }
+        // It has hung up without a word.
+        _ if answer.is_empty() => bail!("scx_agent takes no more tags of this agent for now"),
+        _ => (),
     }
     let answer: Result<String, String> =
         serde_json::from_slice(&answer).context("scx_agent's answer cannot be understood")?;

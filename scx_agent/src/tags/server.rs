@@ -4,8 +4,6 @@
 
 use super::limit::{Limits, Verdict};
 use super::message::{Message, MESSAGE_MAX};
-use crate::bpf_intf::agent_group_flags_GROUP_AGENT;
-use crate::kernel::Kernel;
 use crate::memory::run_dir;
 use crate::questions::Waker;
 use anyhow::{Context, Result};
@@ -30,6 +28,10 @@ const PER_AGENT: usize = 8;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Messages that wait for the main loop.
 const QUEUE: usize = 256;
+
+/// Slot and cgroup of the agent that a process is in.
+pub trait AgentOf: Fn(u32) -> Option<(u32, u64)> + Send + 'static {}
+impl<F: Fn(u32) -> Option<(u32, u64)> + Send + 'static> AgentOf for F {}
 
 /// A message, who says it, and where the answer goes.
 #[derive(Debug)]
@@ -78,15 +80,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens at `path`; `main` is woken for each message.
+    /// Listens at `path`; `main` is woken for each message. `agent_of` tells of a process which agent
+    /// it is in: slot and cgroup, None outside agents.
     ///
     /// # Errors
     /// The socket cannot be made.
-    pub fn start(path: &Path, kernel: Kernel, main: Waker) -> Result<Server> {
+    pub fn start(path: &Path, agent_of: impl AgentOf, main: Waker) -> Result<Server> {
         let listener = listen(path).with_context(|| format!("cannot listen at {}", path.display()))?;
         let (sender, requests) = bounded(QUEUE);
         let (stop, waker) = (Arc::new(AtomicBool::new(false)), Waker::new()?);
-        let mut serve = Serve { listener, kernel, main, sender, limits: Limits::default(), open: Vec::new() };
+        let mut serve = Serve {
+            listener,
+            agent_of: Box::new(agent_of),
+            main,
+            sender,
+            limits: Limits::default(),
+            open: Vec::new(),
+        };
         let (stopped, woken) = (stop.clone(), waker.clone());
         let thread = std::thread::Builder::new()
             .name("tags".into())
@@ -129,7 +139,7 @@ fn listen(path: &Path) -> Result<UnixListener> {
 /// What the thread has.
 struct Serve {
     listener: UnixListener,
-    kernel: Kernel,
+    agent_of: Box<dyn AgentOf>,
     main: Waker,
     sender: Sender<Request>,
     limits: Limits,
@@ -176,11 +186,15 @@ impl Serve {
         if self.open.iter().filter(|c| c.cgroup_id == cgroup_id).count() >= PER_AGENT {
             return;
         }
-        let mut new = Connection { stream, pid, group, cgroup_id, got: Vec::new(), until: now + PATIENCE };
-        if cgroup_id == 0 {
-            reply(&mut new.stream, &Err("this process is in no agent: nothing to tag".into()));
-        } else if new.stream.set_nonblocking(true).is_ok() {
-            self.open.push(new);
+        if stream.set_nonblocking(true).is_ok() {
+            self.open.push(Connection {
+                stream,
+                pid,
+                group,
+                cgroup_id,
+                got: Vec::new(),
+                until: now + PATIENCE,
+            });
             self.read(now);
         }
     }
@@ -194,17 +208,12 @@ impl Serve {
             .filter(|fd| *fd >= 0)
             // SAFETY: a new descriptor that nobody else has.
             .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-        let state = self.kernel.task(pid);
+        let (group, cgroup_id) = (self.agent_of)(pid).unwrap_or_default();
         // The number may be another process's by now: not if this one lives.
         if peer.is_some_and(|p| has_ended(&p)) {
             return None;
         }
-        Some(match state {
-            Some(s) if s.group_flags & agent_group_flags_GROUP_AGENT != 0 => {
-                (pid, s.group, s.group_cgroup_id)
-            }
-            _ => (pid, 0, 0),
-        })
+        Some((pid, group, cgroup_id))
     }
 
     fn read(&mut self, now: Instant) {
@@ -223,6 +232,9 @@ impl Serve {
 
     fn hand_over(&self, mut c: Connection) {
         let message = match Message::parse(&c.got) {
+            Ok(_) if c.cgroup_id == 0 => {
+                return reply(&mut c.stream, &Err("this process is in no agent: nothing to tag".into()))
+            }
             Ok(message) => message,
             Err(e) => {
                 debug!("tags: pid {}: {e}", c.pid);
@@ -286,3 +298,7 @@ fn has_ended(pidfd: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) != Ok(0)
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
