@@ -213,6 +213,8 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 		return;
 	/* Some never sleep: those are found here. */
 	role_refresh(p, tctx, now);
+	if (check_roles)
+		role_check(p, tctx);
 	tctx->running_at_ns = now;
 	tctx->yielded = 0;
 	/*
@@ -300,6 +302,8 @@ s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_
 	if (!tctx)
 		return -ENOMEM;
 	tctx->slept_at_ns = now;
+	if (check_roles)
+		tctx->exec_id = p->self_exec_id;
 	if (args->fork) {
 		parent = bpf_get_current_task_btf();
 		pctx = task_ctx(parent);
@@ -326,12 +330,9 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *bprm)
 {
 	struct task_ctx *tctx = task_ctx(p);
-	struct task_struct *parent;
-	struct exec_verdict v;
 	struct cpu_ctx *cctx;
 	struct group *grp;
 	u64 now;
-	bool known;
 
 	if (!tctx)
 		return 0;
@@ -343,24 +344,30 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 	if ((grp->flags & GROUP_CANDIDATE) && known_comm(p)) {
 		group_becomes_agent(grp, tctx->group, NULL);
 		role_place(p, tctx, now);
-		tctx->forked = 0;
-		return 0;
-	}
-	if (!(grp->flags & GROUP_AGENT) || tctx->role != ROLE_FRAMEWORK)
 		goto out;
-	/* Up to here it was the framework. */
-	service_charge(p, tctx, now);
-	known = known_comm(p);
-	parent = p->real_parent;
-	v = classify_exec(tctx->role, tctx->forked, known,
-			  parent && session_of(parent) != session_of(p));
-	role_apply(p, tctx, &v, now);
+	}
+	if (!(grp->flags & GROUP_AGENT) || !role_asks(tctx))
+		goto out;
+	role_exec(p, tctx, now);
 	/* It runs now, and no longer ranks as it did when it was put here. */
 	cctx = cpu_ctx(bpf_get_smp_processor_id());
 	if (cctx)
 		cctx->key = task_key(p, tctx, now, false);
 out:
 	tctx->forked = 0;
+	if (check_roles)
+		tctx->exec_id = p->self_exec_id;
+	return 0;
+}
+
+/* Before a task changes its process group, or another's; see role_job(). */
+SEC("?fentry/security_task_setpgid")
+int BPF_PROG(on_setpgid, struct task_struct *p, s32 pgid)
+{
+	struct task_ctx *tctx = p == bpf_get_current_task_btf() ? task_ctx(p) : NULL;
+
+	if (tctx)
+		role_job(p, tctx, pgid, scx_bpf_now());
 	return 0;
 }
 

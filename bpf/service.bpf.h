@@ -22,6 +22,7 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	if (!grp || !tctx->running_at_ns)
 		return;
 	tctx->running_at_ns = now;
+	tctx->cpu_ns += delta;
 	weighted = rank_weighted_ns(delta, p->scx.weight);
 	service = weighted * grp->toll / SHARE_TOLL;
 	if (p->flags & PF_KTHREAD) {

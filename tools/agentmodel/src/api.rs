@@ -39,7 +39,8 @@ pub enum Answer<'a> {
 /// Names of the arguments that take a command.
 const COMMAND_ARGUMENTS: [&str; 2] = ["command", "cmd"];
 /// Names of tools that run a command and wait for its end, best first.
-const SHELL_TOOLS: [&str; 6] = ["shell_command", "exec_command", "shell", "run_shell_command", "bash", "Bash"];
+const SHELL_TOOLS: [&str; 6] =
+    ["shell_command", "exec_command", "shell", "run_shell_command", "bash", "Bash"];
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
@@ -92,9 +93,9 @@ impl Api {
     pub fn shell_tool(self, body: &Value) -> Option<ShellTool> {
         let described: Vec<(&Value, &Value)> = match self {
             Api::Responses => list(&body["tools"]).map(|t| (&t["name"], &t["parameters"])).collect(),
-            Api::Chat => list(&body["tools"])
-                .map(|t| (&t["function"]["name"], &t["function"]["parameters"]))
-                .collect(),
+            Api::Chat => {
+                list(&body["tools"]).map(|t| (&t["function"]["name"], &t["function"]["parameters"])).collect()
+            }
             Api::Messages => list(&body["tools"]).map(|t| (&t["name"], &t["input_schema"])).collect(),
             Api::Gemini => list(&body["tools"])
                 .flat_map(|t| list(&t["functionDeclarations"]))
@@ -108,7 +109,8 @@ impl Api {
             let (name, schema) = described.iter().find(|(name, _)| *name == wanted)?;
             let properties = &schema["properties"];
             let argument = COMMAND_ARGUMENTS.into_iter().find(|a| properties.get(a).is_some())?;
-            let words = properties[argument]["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case("array"));
+            let words =
+                properties[argument]["type"].as_str().is_some_and(|t| t.eq_ignore_ascii_case("array"));
             let required = list(&schema["required"]).filter_map(Value::as_str).filter(|r| *r != argument);
             Some(ShellTool {
                 name: name.as_str()?.to_owned(),
@@ -199,18 +201,12 @@ fn chat(answer: &Answer) -> (Value, Vec<Value>) {
         Answer::Text(text) => (json!({"role": "assistant", "content": text}), "stop"),
     };
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15});
-    let base = |object: &str, choice: Value| {
-        json!({"id": "chatcmpl-1", "object": object, "created": 1, "model": "scripted", "choices": [choice]})
-    };
+    let base = |object: &str, choice: Value| json!({"id": "chatcmpl-1", "object": object, "created": 1, "model": "scripted", "choices": [choice]});
     let mut whole =
         base("chat.completion", json!({"index": 0, "message": message.clone(), "finish_reason": reason}));
     whole["usage"] = usage.clone();
-    let delta = base(
-        "chat.completion.chunk",
-        json!({"index": 0, "delta": message, "finish_reason": null}),
-    );
-    let mut last =
-        base("chat.completion.chunk", json!({"index": 0, "delta": {}, "finish_reason": reason}));
+    let delta = base("chat.completion.chunk", json!({"index": 0, "delta": message, "finish_reason": null}));
+    let mut last = base("chat.completion.chunk", json!({"index": 0, "delta": {}, "finish_reason": reason}));
     last["usage"] = usage;
     (whole, vec![delta, last])
 }
@@ -219,9 +215,7 @@ fn messages(answer: &Answer) -> (Value, Vec<Value>) {
     let (block, empty, delta, reason) = match answer {
         Answer::Call { number, tool, command } => {
             let input = tool.arguments(command);
-            let block = |input: &Value| {
-                json!({"type": "tool_use", "id": format!("toolu_{number}"), "name": tool.name, "input": input})
-            };
+            let block = |input: &Value| json!({"type": "tool_use", "id": format!("toolu_{number}"), "name": tool.name, "input": input});
             let delta = json!({"type": "input_json_delta", "partial_json": input.to_string()});
             (block(&input), block(&json!({})), delta, "tool_use")
         }

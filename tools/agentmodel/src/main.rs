@@ -76,7 +76,9 @@ impl Model {
         let found = Api::of_path(&path).zip(body.filter(|_| *request.method() == Method::Post));
         let Some((api, body)) = found else {
             self.note(&json!({"path": path, "asked_ns": asked_ns, "answer": "none"}))?;
-            return request.respond(Response::from_string("{}").with_status_code(404)).context("cannot answer");
+            return request
+                .respond(Response::from_string("{}").with_status_code(404))
+                .context("cannot answer");
         };
         let done = api.results(&body);
         let tool = api.shell_tool(&body);
@@ -105,8 +107,8 @@ fn main() -> Result<()> {
     let log = File::create(&cli.log).with_context(|| format!("cannot write {}", cli.log.display()))?;
     let think = Duration::from_millis(cli.think_ms);
     let mut model = Model { script: commands(&cli.script)?, log, think };
-    let server = Server::http(cli.listen)
-        .map_err(|e| anyhow::anyhow!("cannot listen on {}: {e}", cli.listen))?;
+    let server =
+        Server::http(cli.listen).map_err(|e| anyhow::anyhow!("cannot listen on {}: {e}", cli.listen))?;
     for request in server.incoming_requests() {
         if let Err(e) = model.serve(request) {
             eprintln!("agentmodel: {e:#}");
