@@ -321,9 +321,9 @@ void BPF_STRUCT_OPS(agent_exit_task, struct task_struct *p, struct scx_exit_task
 {
 	struct task_ctx *tctx = task_ctx(p);
 
-	/* Exits are seen in on_exit(); this is for forks that failed. */
-	if (tctx && args->cancelled)
-		role_drop(tctx, scx_bpf_now(), 0);
+	/* It has run for the last time, or its fork failed; else the scheduler ends, and not the task. */
+	if (tctx && (args->cancelled || (p->flags & PF_EXITING)))
+		role_drop(tctx, scx_bpf_now());
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -380,7 +380,7 @@ int BPF_PROG(on_exit, struct task_struct *p)
 	if (!tctx)
 		return 0;
 	service_charge(p, tctx, now);
-	role_drop(tctx, now, p->exit_code);
+	role_exit(tctx, now, p->exit_code);
 	return 0;
 }
 

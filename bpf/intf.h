@@ -119,6 +119,9 @@ enum agent_stat {
 	STAT_AGED,		/* dispatches at which the first long task had waited long enough */
 	STAT_THROTTLED,		/* tasks held back because their cgroup has used up its cpu.max */
 	STAT_ROLE_LATE,		/* tasks that ran a program before their role was told; only with check_roles */
+	/* CPU time of tasks in cgroups below their agent's, where tests keep calls; only with check_roles */
+	STAT_BELOW_CALL_NS,	/* charged to a tool call */
+	STAT_BELOW_OTHER_NS,	/* charged to anything else */
 	STAT_NO_LIMIT_SLOT,	/* cgroups whose cpu.max is not applied, for want of a slot */
 	STAT_NR,
 };

@@ -64,8 +64,28 @@ static __always_inline void call_task_sleeps(struct call *c, u64 now)
 		c->slept_at_ns = now;
 }
 
+/*
+ * The task of @tctx exits: who waits for it has its answer. It stays in its
+ * call until it has run for the last time, for giving its memory back takes
+ * CPU time, too.
+ */
+static __always_inline void role_exit(struct task_ctx *tctx, u64 now, u32 exit_code)
+{
+	struct group *grp = group_at(tctx->group);
+
+	if (tctx->counted_framework) {
+		tctx->counted_framework = 0;
+		if (grp)
+			__sync_fetch_and_sub(&grp->nr_frameworks, 1);
+	}
+	if (tctx->leads_call) {
+		tctx->leads_call = 0;
+		call_end(tctx->call, exit_code, now);
+	}
+}
+
 /* Take @p out of what it was; its CPU time so far stays where it was charged. */
-static __noinline void role_drop(struct task_ctx *tctx, u64 now, u32 exit_code)
+static __noinline void role_drop(struct task_ctx *tctx, u64 now)
 {
 	struct group *grp = group_at(tctx->group);
 	struct call *c = call_at(tctx->call);
@@ -77,15 +97,7 @@ static __noinline void role_drop(struct task_ctx *tctx, u64 now, u32 exit_code)
 		if (c)
 			call_task_sleeps(c, now);
 	}
-	if (tctx->counted_framework) {
-		tctx->counted_framework = 0;
-		if (grp)
-			__sync_fetch_and_sub(&grp->nr_frameworks, 1);
-	}
-	if (tctx->leads_call) {
-		tctx->leads_call = 0;
-		call_end(tctx->call, exit_code, now);
-	}
+	role_exit(tctx, now, 0);
 	if (tctx->call) {
 		call_leave(tctx->call);
 		tctx->call = 0;
@@ -138,7 +150,7 @@ static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 	if (v->new_call) {
 		bool runnable = tctx->counted_runnable;
 
-		role_drop(tctx, now, 0);
+		role_drop(tctx, now);
 		tctx->role = ROLE_TOOL;
 		tctx->call = call_begin(p, tctx->group, v->rule, now);
 		tctx->leads_call = tctx->call != 0;
@@ -155,7 +167,7 @@ static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 	if (tctx->call && v->rule != RULE_INHERIT) {
 		bool runnable = tctx->counted_runnable;
 
-		role_drop(tctx, now, 0);
+		role_drop(tctx, now);
 		if (runnable)
 			runnable_count(tctx, now);
 	}
@@ -184,7 +196,7 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	bool runnable, known, shell, like_parent = false, new_session = true;
 
 	tctx->placed_seq = placement_seq;
-	/* It has left its call in on_exit() and must not join again. */
+	/* What it is, it stays to its end. */
 	if (p->flags & PF_EXITING)
 		return;
 	cgrp = p->cgroups->dfl_cgrp;
@@ -203,7 +215,7 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 		return;
 
 	runnable = tctx->counted_runnable;
-	role_drop(tctx, now, 0);
+	role_drop(tctx, now);
 	tctx->group = slot;
 	if (p->flags & PF_KTHREAD)
 		goto out;
@@ -352,7 +364,7 @@ static __always_inline void role_job(struct task_struct *p, struct task_ctx *tct
 	if (c && c->id == pctx->job_call_id && !c->detached && pctx->job_pgid == pgid) {
 		bool runnable = tctx->counted_runnable;
 
-		role_drop(tctx, now, 0);
+		role_drop(tctx, now);
 		tctx->role = ROLE_TOOL;
 		tctx->call = pctx->job_call;
 		tctx->leads_call = 1;

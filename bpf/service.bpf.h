@@ -30,6 +30,10 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 		tctx->service_ns += delta;
 		return;
 	}
+	if (check_roles && (grp->flags & GROUP_AGENT) &&
+	    BPF_CORE_READ(p, cgroups, dfl_cgrp, kn, id) != grp->cgroup_id)
+		stat_add(c && tctx->role == ROLE_TOOL ? STAT_BELOW_CALL_NS : STAT_BELOW_OTHER_NS,
+			 delta);
 	if (tctx->limit)
 		limit_charge(tctx->limit, delta);
 	__sync_fetch_and_add(&grp->clock_ns, share_clock_ns(delta, grp->pace));

@@ -50,7 +50,7 @@ const volatile u64 credit_ns = 2000000000;
 /* Period of the tick that forgives debt and ends framework phases. */
 const volatile u64 tick_ns = 100000000;
 
-/* Count tasks whose role is told too late: for tests. */
+/* Count what contradicts the roles that were told: for tests. */
 const volatile bool check_roles;
 
 const volatile u32 nr_globs;
@@ -277,6 +277,14 @@ static __always_inline void stat_inc(u32 idx)
 
 	if (v)
 		(*v)++;
+}
+
+static __always_inline void stat_add(u32 idx, u64 more)
+{
+	u64 *v = bpf_map_lookup_elem(&stats, &idx);
+
+	if (v)
+		*v += more;
 }
 
 static __always_inline void rule_inc(u32 idx)

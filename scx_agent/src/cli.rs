@@ -77,8 +77,8 @@ pub struct Opts {
     #[arg(long, value_name = "MS", default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(10..=10_000), help_heading = "Policy")]
     pub quantum_max_ms: u64,
 
-    /// Count tasks that run a program before their role is told (`role_late` of the statistics); there
-    /// should be none, and counting costs a little.
+    /// Count what contradicts the roles of tasks, and say so at the end: for tests, as it costs a
+    /// little.
     #[arg(long, hide = true)]
     pub check_roles: bool,
 

@@ -32,6 +32,7 @@ pub struct Scheduler<'a> {
     agents: Rc<RefCell<Agents>>,
     stats: StatsServer<(), Metrics>,
     memory: Option<memory::Link>,
+    check_roles: bool,
 }
 
 impl<'a> Scheduler<'a> {
@@ -70,7 +71,8 @@ impl<'a> Scheduler<'a> {
         let link =
             Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
         let stats = StatsServer::new(stats::server_data()).launch().context("cannot serve statistics")?;
-        let this = Scheduler { skel, link, events, agents, stats, memory };
+        let check_roles = opts.check_roles;
+        let this = Scheduler { skel, link, events, agents, stats, memory, check_roles };
         this.events.consume()?;
         this.report_found(opts);
         Ok(this)
@@ -121,8 +123,13 @@ impl<'a> Scheduler<'a> {
         self.events.consume()?;
         self.agents.borrow_mut().flush();
         let m = self.metrics()?;
-        if m.role_late > 0 {
-            warn!("{} times a task ran before its role was told", m.role_late);
+        if self.check_roles {
+            info!(
+                "roles: {} told late; below agents' cgroups {} ns in calls, {} ns elsewhere",
+                m.role_late,
+                self.counter(bpf_intf::agent_stat_STAT_BELOW_CALL_NS)?,
+                self.counter(bpf_intf::agent_stat_STAT_BELOW_OTHER_NS)?
+            );
         }
         if m.lost_events > 0 {
             warn!("{} events were lost: the daemon could not keep up", m.lost_events);

@@ -10,6 +10,7 @@ echo "+cpu" >$cg/agents/cgroup.subtree_control
 cd /tmp/work
 git init -q . 2>/dev/null
 cp /tests/calls.txt /tmp/script
+for n in 0 1 2 3 4 5; do mkdir $me/call$n; done # before, so that no call pays for it
 agentmodel --script /tmp/script --log /out/model.jsonl --think-ms 300 2>/out/model.err &
 model=$!
 url=http://127.0.0.1:8123
@@ -50,16 +51,19 @@ opencode)
 		  "options": {"baseURL": "$url/v1", "apiKey": "none"},
 		  "models": {"scripted": {"name": "scripted", "limit": {"context": 100000, "output": 10000}}}}}}
 	END
-	set -- /cli/opencode run
+	# Nothing that needs a network.
+	export OPENCODE_DISABLE_MODELS_FETCH=1 OPENCODE_DISABLE_AUTOUPDATE=1 OPENCODE_DISABLE_DEFAULT_PLUGINS=1
+	export OPENCODE_DISABLE_LSP_DOWNLOAD=1 OPENCODE_DISABLE_SHARE=1
+	set -- opencode run
 	;;
 claude)
 	export ANTHROPIC_API_KEY=none ANTHROPIC_BASE_URL=$url CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 	export DISABLE_AUTOUPDATER=1 IS_SANDBOX=1
-	set -- /cli/claude --dangerously-skip-permissions -p
+	set -- claude --dangerously-skip-permissions -p
 	;;
 esac
 
-start_scheduler $CLI -v --no-memory --agent-cgroup 'agents/*' --events /out/events.jsonl
+start_scheduler $CLI -v --check-roles --no-memory --agent-cgroup 'agents/*' --events /out/events.jsonl
 (enter agents/$CLI "$@" "do what is asked" >/out/cli.out 2>/out/cli.err)
 fact cli_status $?
 sleep 1.5
