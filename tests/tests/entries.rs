@@ -13,6 +13,7 @@ fn jobs_of_shells_and_entries_from_outside() {
         .program(Path::new("/bin/bash"))
         .program(Path::new("/usr/bin/script"))
         .program(Path::new("/usr/bin/tmux"))
+        .file(Path::new("/usr/lib/locale/C.utf8"), "/usr/lib/locale/C.utf8") // tmux insists
         .run();
     left.assert_kernel_well();
     let facts = left.facts();
@@ -32,7 +33,16 @@ fn jobs_of_shells_and_entries_from_outside() {
     let outside = "entered from outside";
     // Agent, and what begins its calls, in order; what a shell runs on its own behalf is no call.
     let expected: [(&str, &[(&str, &str)]); 4] = [
-        ("pty", &[("pty_program", job), ("pty_left", job), ("pty_subshell", job), ("pty_background", job)]),
+        (
+            "pty",
+            &[
+                ("pty_program", job),
+                ("pty_left", job),
+                ("pty_subshell", job),
+                ("pty_substituted", job),
+                ("pty_background", job),
+            ],
+        ),
         ("tmux", &[("tmux_program", job), ("tmux_left", job)]),
         ("pipe", &[("pipe_one", job), ("pipe_two", job)]),
         ("box", &[("box_exec", outside), ("box_nsenter", outside), ("box_typed", job)]),
