@@ -212,6 +212,8 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 		return;
 	/* Some never sleep: those are found here. */
 	role_refresh(p, tctx, now);
+	if (check_roles)
+		role_check(p, tctx);
 	tctx->running_at_ns = now;
 	tctx->yielded = 0;
 	/*
@@ -296,6 +298,8 @@ s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_
 	if (!tctx)
 		return -ENOMEM;
 	tctx->slept_at_ns = now;
+	if (check_roles)
+		tctx->exec_id = p->self_exec_id;
 	if (args->fork) {
 		parent = bpf_get_current_task_btf();
 		pctx = task_ctx(parent);
@@ -313,21 +317,19 @@ void BPF_STRUCT_OPS(agent_exit_task, struct task_struct *p, struct scx_exit_task
 {
 	struct task_ctx *tctx = task_ctx(p);
 
-	/* Exits are seen in on_exit(); this is for forks that failed. */
-	if (tctx && args->cancelled)
-		role_drop(tctx, scx_bpf_now(), 0);
+	/* It has run for the last time, or its fork failed; else the scheduler ends, and not the task. */
+	if (tctx && (args->cancelled || (p->flags & PF_EXITING)))
+		role_drop(tctx, scx_bpf_now());
 }
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *bprm)
 {
 	struct task_ctx *tctx = task_ctx(p);
-	struct task_struct *parent;
-	struct exec_verdict v;
 	struct cpu_ctx *cctx;
 	struct group *grp;
 	u64 now;
-	bool known;
+	u32 call;
 
 	if (!tctx)
 		return 0;
@@ -339,27 +341,37 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 	if ((grp->flags & GROUP_CANDIDATE) && known_comm(p)) {
 		group_becomes_agent(grp, tctx->group, NULL);
 		role_place(p, tctx, now);
-		tctx->forked = 0;
-		return 0;
+		goto out;
 	}
-	if (!(grp->flags & GROUP_AGENT) || tctx->role != ROLE_FRAMEWORK) {
+	if (!(grp->flags & GROUP_AGENT) || !role_asks(tctx)) {
 		if (tctx->leads_call)
 			call_exec(p, tctx->call, now);
 		goto out;
 	}
-	/* Up to here it was the framework. */
-	service_charge(p, tctx, now);
-	known = known_comm(p);
-	parent = p->real_parent;
-	v = classify_exec(tctx->role, tctx->forked, known,
-			  parent && session_of(parent) != session_of(p));
-	role_apply(p, tctx, &v, now);
+	call = tctx->call;
+	role_exec(p, tctx, now);
+	/* It began its call by entering, or as a job: the program is known only now. */
+	if (tctx->leads_call && tctx->call == call)
+		call_exec(p, call, now);
 	/* It runs now, and no longer ranks as it did when it was put here. */
 	cctx = cpu_ctx(bpf_get_smp_processor_id());
 	if (cctx)
 		cctx->key = task_key(p, tctx, now, false);
 out:
 	tctx->forked = 0;
+	if (check_roles)
+		tctx->exec_id = p->self_exec_id;
+	return 0;
+}
+
+/* Before a task changes its process group, or another's; see role_job(). */
+SEC("?fentry/security_task_setpgid")
+int BPF_PROG(on_setpgid, struct task_struct *p, s32 pgid)
+{
+	struct task_ctx *tctx = p == bpf_get_current_task_btf() ? task_ctx(p) : NULL;
+
+	if (tctx)
+		role_job(p, tctx, pgid, scx_bpf_now());
 	return 0;
 }
 
@@ -372,7 +384,7 @@ int BPF_PROG(on_exit, struct task_struct *p)
 	if (!tctx)
 		return 0;
 	service_charge(p, tctx, now);
-	role_drop(tctx, now, p->exit_code);
+	role_exit(tctx, now, p->exit_code);
 	return 0;
 }
 

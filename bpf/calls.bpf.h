@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Tool calls: begun by an exec, joined by forks, ended by the exit of their
- * first process. What is left running after that is background ("detached");
- * the slot is given back by the last task.
+ * first process. What is left running after that is a helper of its agent, and
+ * background while the agent waits for its model ("detached"); the slot is
+ * given back by the last task.
  */
 #ifndef SCX_AGENT_CALLS_BPF_H
 #define SCX_AGENT_CALLS_BPF_H
@@ -37,6 +38,7 @@ static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule
 	c->rule = rule;
 	c->nr_tasks = 1;
 	c->nr_processes = 1;
+	c->nr_leaders = 1;
 	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->comm);
 	c->id = __sync_fetch_and_add(&next_call_id, 1);
 	stat_inc(STAT_CALLS);
@@ -47,14 +49,16 @@ static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule
 	return slot;
 }
 
-/* The first process of call @slot is gone: the agent has its answer. */
+/* A first process of call @slot is gone; with the last of them the agent has its answer. */
 static __noinline void call_end(u32 slot, u32 exit_code, u64 now)
 {
 	struct call *c = call_at(slot);
 	struct group *grp;
 
+	if (!c || __sync_fetch_and_sub(&c->nr_leaders, 1) != 1)
+		return;
 	/* It may be tagged as a helper meanwhile: whoever is first sees to the rest. */
-	if (!c || __sync_val_compare_and_swap(&c->detached, 0, 1))
+	if (__sync_val_compare_and_swap(&c->detached, 0, 1))
 		return;
 	stat_inc(STAT_CALLS_ENDED);
 	event_call(c, slot, EVENT_CALL_END, now, exit_code);

@@ -102,4 +102,21 @@ static __noinline void event_call(struct call *c, u32 slot, u32 type, u64 now, u
 	bpf_ringbuf_submit(e, 0);
 }
 
+/* @p is a helper of agent @slot, by @rule. */
+static __noinline void event_helper(struct task_struct *p, u32 slot, u32 rule, u64 now)
+{
+	struct group *grp = group_at(slot);
+	struct agent_event *e;
+
+	if (!grp)
+		return;
+	e = event_reserve(EVENT_HELPER, slot, grp->cgroup_id, now);
+	if (!e)
+		return;
+	e->pid = p->tgid;
+	e->rule = rule;
+	bpf_probe_read_kernel_str(e->name, AGENT_COMM_LEN, p->comm);
+	bpf_ringbuf_submit(e, 0);
+}
+
 #endif /* SCX_AGENT_EVENTS_BPF_H */

@@ -36,6 +36,7 @@ enum agent_role {
 	ROLE_NONE	= 0,	/* outside every agent */
 	ROLE_FRAMEWORK	= 1,
 	ROLE_TOOL	= 2,
+	ROLE_HELPER	= 3,	/* MCP and language servers, hooks, the framework's own git, what a call left running */
 };
 
 /* What an agent is doing. */
@@ -51,10 +52,17 @@ enum agent_rule {
 	RULE_ENTRY	= 1,	/* first task that enters the agent's cgroup: its framework */
 	RULE_COMM	= 2,	/* known framework comm, not under a tool call */
 	RULE_REEXEC	= 3,	/* a framework process that execs again */
-	RULE_SESSION	= 4,	/* exec in a new session under a framework: tool call */
-	RULE_EXEC	= 5,	/* exec under a framework: tool call */
+	RULE_SESSION	= 4,	/* shell in a new session under a framework: tool call */
+	RULE_SHELL	= 5,	/* shell under a framework, in its session: tool call */
 	RULE_OUTSIDE	= 6,	/* entered the cgroup while a framework was there: tool call */
 	RULE_PARENT	= 7,	/* found at start or on a move, placed by its parent */
+	RULE_MARK	= 8,	/* its framework says so in its environment: tool call */
+	RULE_JOB	= 9,	/* job of a shell that reads commands: tool call */
+	RULE_PROGRAM	= 10,	/* no shell, under a framework: helper */
+	RULE_UNMARKED	= 11,	/* shell that its framework does not mark as it marks calls: helper */
+	RULE_COMMANDS	= 12,	/* shell that reads commands, whose jobs are calls: helper */
+	RULE_RELAUNCH	= 13,	/* same executable and script as the framework, in its session: framework */
+	RULE_LEFT	= 14,	/* still there after the end of its call: helper */
 	RULE_NR,
 };
 
@@ -72,6 +80,7 @@ enum agent_event_type {
 	EVENT_AGENT_GONE = 5,	/* an agent's cgroup was removed */
 	EVENT_CALL_EXEC	= 6,	/* the first process of a call runs another program now */
 	EVENT_CALL_HELPER = 7,	/* what began as a call is tagged as a helper, see tags.bpf.h */
+	EVENT_HELPER	= 8,	/* a program under a framework is a helper */
 };
 
 /* Ring buffer record. Times are CLOCK_MONOTONIC ns as the scheduler reads it. */
@@ -84,7 +93,7 @@ struct agent_event {
 	u32 phase_from;
 	u32 phase_to;
 	u64 phase_ns;		/* how long the old phase lasted */
-	/* EVENT_CALL_BEGIN, EVENT_CALL_END */
+	/* EVENT_CALL_BEGIN, EVENT_CALL_END; pid, rule and name also of EVENT_HELPER */
 	u64 call;		/* number of the call, never used again */
 	u64 cpu_ns;		/* attained service over all tasks */
 	u64 wall_ns;
@@ -184,6 +193,10 @@ enum agent_stat {
 	STAT_PHASES,		/* phase transitions */
 	STAT_AGED,		/* dispatches at which the first long task had waited long enough */
 	STAT_THROTTLED,		/* tasks held back because their cgroup has used up its cpu.max */
+	STAT_ROLE_LATE,		/* tasks that ran a program before their role was told; only with check_roles */
+	/* CPU time of tasks in cgroups below their agent's, where tests keep calls; only with check_roles */
+	STAT_BELOW_CALL_NS,	/* charged to a tool call */
+	STAT_BELOW_OTHER_NS,	/* charged to anything else */
 	STAT_NO_LIMIT_SLOT,	/* cgroups whose cpu.max is not applied, for want of a slot */
 	STAT_NR,
 };

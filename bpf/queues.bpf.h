@@ -60,6 +60,11 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 		return now + rank_delay_ns(debt - framework_burst_ns, (void *)&knobs);
 	}
 	if (c) {
+		if (c->detached && tctx->role == ROLE_TOOL) {
+			tctx->role = ROLE_HELPER;
+			if (!c->hook)
+				rule_inc(RULE_LEFT);
+		}
 		if (c->detached && !c->hook && grp->phase == PHASE_LLM_WAIT)
 			return now + background_delay_ns;
 		service = c->service_ns;

@@ -10,6 +10,8 @@
 #include "groups.bpf.h"
 #include "calls.bpf.h"
 #include "limits.bpf.h"
+#include "service.bpf.h"
+#include "program.bpf.h"
 
 /* The comm of @p as two words; the kernel pads it with NULs. */
 static __always_inline void comm_of(struct task_struct *p, u64 words[2])
@@ -18,10 +20,16 @@ static __always_inline void comm_of(struct task_struct *p, u64 words[2])
 	bpf_probe_read_kernel(words, AGENT_COMM_LEN, p->comm);
 }
 
-/* True if @p's comm is one that agent frameworks have. */
-static __noinline bool known_comm(struct task_struct *p)
+enum comm_kind {
+	COMM_OTHER,
+	COMM_FRAMEWORK,
+	COMM_GENERIC,	/* frameworks have it, and others */
+};
+
+/* Whose comm @p has. */
+static __noinline enum comm_kind comm_kind(struct task_struct *p)
 {
-	bool found = false;
+	enum comm_kind found = COMM_OTHER;
 	u64 words[2];
 	u32 i;
 
@@ -30,11 +38,17 @@ static __noinline bool known_comm(struct task_struct *p)
 		if (i >= AGENT_MAX_COMMS)
 			break;
 		if (words[0] == comms[i][0] && words[1] == comms[i][1]) {
-			found = true;
+			found = i + nr_generic_comms < nr_comms ? COMM_FRAMEWORK : COMM_GENERIC;
 			break;
 		}
 	}
 	return found;
+}
+
+/* True if @p's comm is one that agent frameworks have. */
+static __always_inline bool known_comm(struct task_struct *p)
+{
+	return comm_kind(p) != COMM_OTHER;
 }
 
 /* Session of @p, as the address of its struct pid: only good for comparing. */
@@ -50,8 +64,28 @@ static __always_inline void call_task_sleeps(struct call *c, u64 now)
 		c->slept_at_ns = now;
 }
 
+/*
+ * The task of @tctx exits: who waits for it has its answer. It stays in its
+ * call until it has run for the last time, for giving its memory back takes
+ * CPU time, too.
+ */
+static __always_inline void role_exit(struct task_ctx *tctx, u64 now, u32 exit_code)
+{
+	struct group *grp = group_at(tctx->group);
+
+	if (tctx->counted_framework) {
+		tctx->counted_framework = 0;
+		if (grp)
+			__sync_fetch_and_sub(&grp->nr_frameworks, 1);
+	}
+	if (tctx->leads_call) {
+		tctx->leads_call = 0;
+		call_end(tctx->call, exit_code, now);
+	}
+}
+
 /* Take @p out of what it was; its CPU time so far stays where it was charged. */
-static __noinline void role_drop(struct task_ctx *tctx, u64 now, u32 exit_code)
+static __noinline void role_drop(struct task_ctx *tctx, u64 now)
 {
 	struct group *grp = group_at(tctx->group);
 	struct call *c = call_at(tctx->call);
@@ -63,20 +97,13 @@ static __noinline void role_drop(struct task_ctx *tctx, u64 now, u32 exit_code)
 		if (c)
 			call_task_sleeps(c, now);
 	}
-	if (tctx->counted_framework) {
-		tctx->counted_framework = 0;
-		if (grp)
-			__sync_fetch_and_sub(&grp->nr_frameworks, 1);
-	}
-	if (tctx->leads_call) {
-		tctx->leads_call = 0;
-		call_end(tctx->call, exit_code, now);
-	}
+	role_exit(tctx, now, 0);
 	if (tctx->call) {
 		call_leave(tctx->call);
 		tctx->call = 0;
 	}
 	tctx->role = ROLE_NONE;
+	tctx->direct = tctx->commands = tctx->job_control = 0;
 }
 
 /* Count a runnable task where it belongs. */
@@ -117,23 +144,41 @@ static __always_inline void framework_count(struct task_struct *p, struct task_c
 static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 				  const struct exec_verdict *v, u64 now)
 {
+	struct call *c;
+
 	rule_inc(v->rule);
-	evidence_note(p, tctx, v->rule, now);
+	if (v->rule != RULE_INHERIT)
+		evidence_note(p, tctx, v->rule, now);
 	if (v->new_call) {
 		bool runnable = tctx->counted_runnable;
 
-		role_drop(tctx, now, 0);
+		role_drop(tctx, now);
 		tctx->role = ROLE_TOOL;
 		tctx->call = call_begin(p, tctx->group, v->rule, now);
 		tctx->leads_call = tctx->call != 0;
 		tctx->service_ns = 0;
+		c = call_at(tctx->call);
+		/* What it had on its way to the call, as setsid or a sandbox, is the call's. */
+		if (c && v->rule != RULE_OUTSIDE && v->rule != RULE_PARENT)
+			c->cpu_ns = c->service_ns = tctx->cpu_ns;
 		if (runnable)
 			runnable_count(tctx, now);
 		return;
 	}
+	/* Taken for the first process of a call until now. */
+	if (tctx->call && v->rule != RULE_INHERIT) {
+		bool runnable = tctx->counted_runnable;
+
+		role_drop(tctx, now);
+		if (runnable)
+			runnable_count(tctx, now);
+	}
 	tctx->role = v->role;
+	tctx->commands = v->commands;
 	if (v->role == ROLE_FRAMEWORK)
 		framework_count(p, tctx);
+	else if (v->role == ROLE_HELPER && v->rule != RULE_INHERIT)
+		event_helper(p, tctx->group, v->rule, now);
 }
 
 /*
@@ -150,10 +195,10 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	struct group *grp;
 	u64 own[2], theirs[2];
 	u32 slot, parent_role = ROLE_NONE, parent_call = 0;
-	bool runnable, known, like_parent = false, new_session = true;
+	bool runnable, known, shell, like_parent = false, new_session = true;
 
 	tctx->placed_seq = placement_seq;
-	/* It has left its call in on_exit() and must not join again. */
+	/* What it is, it stays to its end. */
 	if (p->flags & PF_EXITING)
 		return;
 	if (tctx->tagged)
@@ -174,11 +219,13 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 		return;
 
 	runnable = tctx->counted_runnable;
-	role_drop(tctx, now, 0);
+	role_drop(tctx, now);
 	tctx->group = slot;
 	if (p->flags & PF_KTHREAD)
 		goto out;
 	known = known_comm(p);
+	comm_of(p, own);
+	shell = comm_is_shell(own[0], own[1]);
 	if ((grp->flags & GROUP_CANDIDATE) && known)
 		group_becomes_agent(grp, slot, NULL);
 	if (!(grp->flags & GROUP_AGENT))
@@ -202,12 +249,11 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 		parent_call = pctx->call;
 		new_session = session_of(parent) != session_of(p);
 		comm_of(parent, theirs);
-		comm_of(p, own);
 		like_parent = !new_session && own[0] == theirs[0] && own[1] == theirs[1];
 	}
-	v = classify_found(parent_role, known, like_parent, new_session, grp->nr_frameworks);
-	if (v.role == ROLE_TOOL && !v.new_call) {
-		tctx->role = ROLE_TOOL;
+	v = classify_found(parent_role, known, shell, like_parent, new_session, grp->nr_frameworks);
+	if (parent_call && !v.new_call) {
+		tctx->role = v.role;
 		tctx->call = parent_call;
 		call_join(parent_call, p->pid == p->tgid);
 		rule_inc(v.rule);
@@ -227,6 +273,150 @@ static __always_inline void role_refresh(struct task_struct *p, struct task_ctx 
 		role_place(p, tctx, now);
 }
 
+/*
+ * @p, the current task, of an agent, has exec'd: what that makes of it. For
+ * tasks outside tool calls, and for the first processes of calls that began
+ * without a program of their own.
+ */
+__noinline int role_exec(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u64 now)
+{
+	struct exec_facts f = { .forked = false };
+	struct task_struct *parent;
+	struct exec_verdict v;
+	struct task_ctx *pctx;
+	struct program prog;
+	enum comm_kind kind;
+	struct group *grp;
+	u64 own[2], theirs[2];
+	struct call *c;
+
+	if (!tctx)
+		return 0;
+	grp = group_at(tctx->group);
+	if (!grp)
+		return 0;
+	c = call_at(tctx->call);
+	/* Up to here it was what it was. */
+	service_charge(p, tctx, now);
+	program_read(p, &prog);
+	kind = comm_kind(p);
+	comm_of(p, own);
+	f.role = tctx->role;
+	f.mark = prog.mark;
+	f.forked = tctx->forked;
+	f.direct = tctx->direct;
+	f.entered = c && tctx->leads_call && (c->rule == RULE_OUTSIDE || c->rule == RULE_JOB);
+	f.known_comm = kind != COMM_OTHER;
+	f.generic_comm = kind == COMM_GENERIC;
+	f.shell = comm_is_shell(own[0], own[1]);
+	f.command = prog.shell.command;
+	f.of_commands = tctx->commands;
+	f.new_session = true;
+	bpf_rcu_read_lock();
+	parent = p->real_parent;
+	pctx = parent ? task_ctx(parent) : NULL;
+	if (pctx && pctx->group == tctx->group) {
+		f.new_session = session_of(parent) != session_of(p);
+		f.same_program = prog.script && pctx->script == prog.script &&
+				 executable_of(parent) == executable_of(p);
+		if (tctx->forked)
+			f.of_commands = pctx->commands && !pctx->job_control;
+		f.expect_mark = grp->nr_marked ||
+				(executable_marks(parent) && grp->nr_unmarked < UNMARKED_MAX);
+		f.parent_known = known_comm(parent);
+		comm_of(parent, theirs);
+		f.parent_init = comm_is_init(theirs[0], theirs[1]);
+	}
+	bpf_rcu_read_unlock();
+	v = classify_exec(&f);
+	if (v.rule == RULE_MARK)
+		grp->nr_marked++; /* two at once: only whether there were any matters */
+	else if (v.rule == RULE_UNMARKED && !f.mark)
+		grp->nr_unmarked++;
+	role_apply(p, tctx, &v, now);
+	/* Whom it forks, and what it execs without a fork, is still the framework's own child. */
+	tctx->direct = v.role == ROLE_HELPER &&
+		       (f.direct || (f.role == ROLE_FRAMEWORK && f.forked));
+	tctx->script = v.role == ROLE_FRAMEWORK ? prog.script : 0;
+	return 0;
+}
+
+/*
+ * @p, the current task, wants to be in process group @pgid, as it sees it: a
+ * job of a shell that reads commands. The shell says so as well, of its child;
+ * whoever looks at the child's role must be the child.
+ */
+static __always_inline void role_job(struct task_struct *p, struct task_ctx *tctx, s32 pgid, u64 now)
+{
+	struct exec_verdict v = exec_is(ROLE_TOOL, RULE_JOB);
+	struct task_struct *parent;
+	struct task_ctx *pctx;
+	struct call *c;
+
+	if (tctx->role != ROLE_HELPER || !tctx->forked || tctx->call)
+		return;
+	bpf_rcu_read_lock();
+	parent = p->real_parent;
+	pctx = parent ? task_ctx(parent) : NULL;
+	if (!pctx || !pctx->commands || pctx->group != tctx->group) {
+		bpf_rcu_read_unlock();
+		return;
+	}
+	pctx->job_control = 1;
+	service_charge(p, tctx, now);
+	c = call_at(pctx->job_call);
+	/* The next one of a pipeline; its call lives, for at most all of it has exited just now. */
+	if (c && c->id == pctx->job_call_id && !c->detached && pctx->job_pgid == pgid) {
+		bool runnable = tctx->counted_runnable;
+
+		role_drop(tctx, now);
+		tctx->role = ROLE_TOOL;
+		tctx->call = pctx->job_call;
+		tctx->leads_call = 1;
+		__sync_fetch_and_add(&c->nr_leaders, 1);
+		call_join(tctx->call, true);
+		if (runnable)
+			runnable_count(tctx, now);
+	} else {
+		role_apply(p, tctx, &v, now);
+		c = call_at(tctx->call);
+		pctx->job_pgid = pgid;
+		pctx->job_call = tctx->call;
+		pctx->job_call_id = c ? c->id : 0;
+	}
+	bpf_rcu_read_unlock();
+}
+
+/* True if an exec may change the role of a task that has this one: few do, and asking costs. */
+static __always_inline bool role_asks(const struct task_ctx *tctx)
+{
+	struct call *c;
+
+	if (tctx->role == ROLE_FRAMEWORK)
+		return true;
+	if (tctx->role == ROLE_HELPER)
+		return !tctx->call;
+	if (tctx->role != ROLE_TOOL || !tctx->leads_call)
+		return false;
+	c = call_at(tctx->call);
+	return c && (c->rule == RULE_OUTSIDE || c->rule == RULE_JOB);
+}
+
+/*
+ * Count a task of an agent that runs without a role, or runs a program that
+ * its role was not told for. During the exec itself it still is in the kernel.
+ */
+static __always_inline void role_check(struct task_struct *p, const struct task_ctx *tctx)
+{
+	struct group *grp = group_at(tctx->group);
+
+	if (!grp || !(grp->flags & GROUP_AGENT) || (p->flags & (PF_KTHREAD | PF_EXITING)) ||
+	    BPF_CORE_READ_BITFIELD_PROBED(p, in_execve))
+		return;
+	if (tctx->role == ROLE_NONE || tctx->exec_id != p->self_exec_id)
+		stat_inc(STAT_ROLE_LATE);
+}
+
 /* A fork: @tctx of the child @p from @pctx of the forking task, @parent. */
 static __always_inline void role_fork(struct task_struct *p, struct task_ctx *tctx,
 				      struct task_struct *parent, struct task_ctx *pctx)
@@ -240,6 +430,9 @@ static __always_inline void role_fork(struct task_struct *p, struct task_ctx *tc
 	tctx->service_ns = pctx->service_ns;
 	tctx->why.parent = parent->tgid;
 	tctx->forked = process || pctx->forked;
+	tctx->script = process ? 0 : pctx->script;
+	/* A thread is what its process is; a process of its own is nobody's shell yet. */
+	tctx->direct = !process && pctx->direct;
 	if (tctx->call)
 		call_join(tctx->call, process);
 	if (tctx->role != ROLE_NONE)

@@ -22,11 +22,16 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	if (!grp || !tctx->running_at_ns)
 		return;
 	tctx->running_at_ns = now;
+	tctx->cpu_ns += delta;
 	if (p->flags & PF_KTHREAD) {
 		/* It worked for others: its own business, and not its group's. */
 		tctx->service_ns += delta;
 		return;
 	}
+	if (check_roles && (grp->flags & GROUP_AGENT) &&
+	    BPF_CORE_READ(p, cgroups, dfl_cgrp, kn, id) != grp->cgroup_id)
+		stat_add(c && tctx->role == ROLE_TOOL ? STAT_BELOW_CALL_NS : STAT_BELOW_OTHER_NS,
+			 delta);
 	if (tctx->limit)
 		limit_charge(tctx->limit, delta);
 	__sync_fetch_and_add(&grp->clock_ns, share_clock_ns(delta, grp->pace));

@@ -50,13 +50,17 @@ const volatile u64 credit_ns = 2000000000;
 /* Period of the tick that forgives debt and ends framework phases. */
 const volatile u64 tick_ns = 100000000;
 
+/* Count what contradicts the roles that were told: for tests. */
+const volatile bool check_roles;
+
 const volatile u32 nr_globs;
 const volatile u32 nr_comms;
+const volatile u32 nr_generic_comms;
 /* Globs of cgroups, split into path components. */
 const volatile char glob_parts[AGENT_MAX_GLOBS][AGENT_GLOB_DEPTH][AGENT_GLOB_LEN];
 const volatile u32 glob_depth[AGENT_MAX_GLOBS];
 const volatile u32 glob_flags[AGENT_MAX_GLOBS]; /* GROUP_AGENT or GROUP_CANDIDATE */
-/* Comms of agent frameworks, padded with NULs, as two words each. */
+/* Comms of agent frameworks, padded with NULs, as two words each; the last ones are not theirs alone. */
 const volatile u64 comms[AGENT_MAX_COMMS][AGENT_COMM_LEN / 8];
 const volatile u32 nr_cpu_ids = 1;
 
@@ -71,6 +75,8 @@ struct group {
 	u64 phase_since_ns;
 	u32 nr_calls;		/* calls whose first process is alive */
 	u32 nr_frameworks;	/* framework processes */
+	u32 nr_marked;		/* programs that its frameworks marked as tool calls */
+	u32 nr_unmarked;	/* shells that were not, of frameworks known to mark their calls */
 
 	/* cpu.weight, see share.h; rates and sums are of the last tick. */
 	u32 parent;		/* slot of the nearest cgroup above that has a weight, 0: the root */
@@ -108,6 +114,7 @@ struct call {
 	u32 detached;		/* first process has exited, something is left running */
 	u32 nr_tasks;
 	u32 nr_processes;	/* ever */
+	u32 nr_leaders;		/* first processes that are alive: several in a pipeline */
 	u16 hook;		/* tagged as a helper, see tags.bpf.h */
 	u16 nr_execs;		/* of the first process since it began, as far as they are told */
 	char comm[AGENT_COMM_LEN];
@@ -139,7 +146,17 @@ struct task_ctx {
 	u64 base_ns;
 	u64 quantum_end_ns;
 	u64 slept_at_ns;
+	u64 cpu_ns;		/* since it was forked */
+	u64 script;		/* of a framework: see struct program */
+	u32 exec_id;		/* of the exec that its role was told at, with check_roles */
+	/* A shell that reads commands: its last job. */
+	s32 job_pgid;		/* as the shell sees it */
+	u32 job_call;		/* slot */
+	u64 job_call_id;
 	u8 forked;		/* has not exec'd since it was forked */
+	u8 direct;		/* helper that a framework itself forked */
+	u8 commands;		/* a shell that reads commands */
+	u8 job_control;		/* and gives its jobs process groups */
 	u8 leads_call;		/* first process of its call */
 	u8 counted_framework;	/* is in nr_frameworks */
 	u8 counted_runnable;	/* is in nr_runnable of its group and call */
@@ -267,6 +284,14 @@ static __always_inline void stat_inc(u32 idx)
 
 	if (v)
 		(*v)++;
+}
+
+static __always_inline void stat_add(u32 idx, u64 more)
+{
+	u64 *v = bpf_map_lookup_elem(&stats, &idx);
+
+	if (v)
+		*v += more;
 }
 
 static __always_inline void rule_inc(u32 idx)

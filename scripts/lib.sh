@@ -138,7 +138,7 @@ build_all() {
 	with_heartbeat "still building" cargo rustc --release -p agentload --bin agentload -- \
 		-C target-feature=+crt-static -C relocation-model=static
 	mkdir -p "$bin_dir"
-	install -C "$target"/release/{scx_agent,scx_agentland,agentvm,agentbench,agentload} "$bin_dir"
+	install -C "$target"/release/{scx_agent,scx_agentland,agentvm,agentbench,agentload,agentmodel} "$bin_dir"
 }
 
 # Where scripts/install puts things, and scripts/uninstall looks for them.

@@ -47,10 +47,17 @@ pub fn rule_name(rule: u32) -> &'static str {
         bpf_intf::agent_rule_RULE_ENTRY => "first in the agent's cgroup",
         bpf_intf::agent_rule_RULE_COMM => "known framework",
         bpf_intf::agent_rule_RULE_REEXEC => "the framework runs another program",
-        bpf_intf::agent_rule_RULE_SESSION => "new session",
-        bpf_intf::agent_rule_RULE_EXEC => "exec under the framework",
+        bpf_intf::agent_rule_RULE_RELAUNCH => "the framework runs itself again",
+        bpf_intf::agent_rule_RULE_SESSION => "shell in a new session",
+        bpf_intf::agent_rule_RULE_SHELL => "shell under the framework",
         bpf_intf::agent_rule_RULE_OUTSIDE => "entered from outside",
         bpf_intf::agent_rule_RULE_PARENT => "found under the framework",
+        bpf_intf::agent_rule_RULE_MARK => "marked by the framework",
+        bpf_intf::agent_rule_RULE_JOB => "job of a shell",
+        bpf_intf::agent_rule_RULE_PROGRAM => "program under the framework",
+        bpf_intf::agent_rule_RULE_UNMARKED => "not marked as a call",
+        bpf_intf::agent_rule_RULE_COMMANDS => "shell that reads commands",
+        bpf_intf::agent_rule_RULE_LEFT => "left running by its call",
         _ => "other",
     }
 }
@@ -74,6 +81,14 @@ pub enum Event {
         from: Phase,
         to: Phase,
         lasted_ns: u64,
+    },
+    /// A program under the framework that is no tool call.
+    Helper {
+        at_ns: u64,
+        agent: String,
+        pid: u32,
+        comm: String,
+        rule: &'static str,
     },
     CallBegin {
         at_ns: u64,
@@ -199,6 +214,9 @@ impl Agents {
             Event::Phase { agent, from, to, lasted_ns, .. } => {
                 debug!("agent {agent:?}: {from:?} -> {to:?} after {:.3} s", *lasted_ns as f64 / 1e9)
             }
+            Event::Helper { agent, pid, comm, rule, .. } => {
+                debug!("agent {agent:?}: {comm:?}, pid {pid}, is a helper ({rule})")
+            }
             Event::CallBegin { agent, call, pid, rule, .. } => {
                 debug!("agent {agent:?}: call {call} begins, pid {pid} ({rule})")
             }
@@ -292,6 +310,13 @@ impl Agents {
                 }
                 Some(Event::Phase { at_ns, agent: self.name(raw.group), from, to, lasted_ns: raw.phase_ns })
             }
+            bpf_intf::agent_event_type_EVENT_HELPER => Some(Event::Helper {
+                at_ns,
+                agent: self.name(raw.group),
+                pid: raw.pid,
+                comm: raw.text(),
+                rule: rule_name(raw.rule),
+            }),
             bpf_intf::agent_event_type_EVENT_CALL_BEGIN => {
                 self.tell(memory::Message::Call { id: raw.cgroup_id, pid: raw.pid });
                 let begin = CallRecord::from_bytes(record)?;

@@ -88,6 +88,11 @@ pub struct Opts {
     #[arg(long, value_name = "MS", default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(10..=10_000), help_heading = "Policy")]
     pub quantum_max_ms: u64,
 
+    /// Count what contradicts the roles of tasks, and say so at the end: for tests, as it costs a
+    /// little.
+    #[arg(long, hide = true)]
+    pub check_roles: bool,
+
     /// More messages: -v every agent and tool call, -vv every phase, and libbpf's messages.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,

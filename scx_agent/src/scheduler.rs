@@ -43,6 +43,7 @@ pub struct Scheduler<'a> {
     /// None where its socket cannot be made.
     tags: Option<tags::Server>,
     memory: Option<memory::Link>,
+    check_roles: bool,
 }
 
 impl<'a> Scheduler<'a> {
@@ -61,6 +62,11 @@ impl<'a> Scheduler<'a> {
             .context("cannot open the kernel half; is /sys/kernel/btf/vmlinux that of the running kernel?")?;
         skel.struct_ops.agent_ops_mut().exit_dump_len = opts.exit_dump_len;
         set_knobs(&mut skel, opts)?;
+        // Without it (no CONFIG_SECURITY) jobs of shells are told by their execs alone.
+        let seen = libbpf_rs::btf::Btf::from_vmlinux().is_ok_and(|btf| {
+            btf.type_by_name::<libbpf_rs::btf::types::Func>("security_task_setpgid").is_some()
+        });
+        skel.progs.on_setpgid.set_autoload(seen);
         let mut skel = scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?;
 
         let told = memory.as_ref().map(|m| m.messages.clone());
@@ -84,7 +90,8 @@ impl<'a> Scheduler<'a> {
         let tags = tags::Server::start(Path::new(tags::SOCKET), agent_of, waker.clone())
             .inspect_err(|e| warn!("no tags are taken: {e:#}"))
             .ok();
-        let this = Scheduler { skel, link, events, agents, stats, waker, kernel, tags, memory };
+        let check_roles = opts.check_roles;
+        let this = Scheduler { skel, link, events, agents, stats, waker, kernel, tags, memory, check_roles };
         this.events.consume()?;
         this.report_found(opts);
         Ok(this)
@@ -137,6 +144,14 @@ impl<'a> Scheduler<'a> {
         self.events.consume()?;
         self.agents.borrow_mut().flush();
         let m = self.metrics()?;
+        if self.check_roles {
+            info!(
+                "roles: {} told late; below agents' cgroups {} ns in calls, {} ns elsewhere",
+                m.role_late,
+                self.counter(bpf_intf::agent_stat_STAT_BELOW_CALL_NS)?,
+                self.counter(bpf_intf::agent_stat_STAT_BELOW_OTHER_NS)?
+            );
+        }
         if m.lost_events > 0 {
             warn!("{} events were lost: the daemon could not keep up", m.lost_events);
         }
@@ -208,6 +223,7 @@ impl<'a> Scheduler<'a> {
             no_call_slot: self.counter(bpf_intf::agent_stat_STAT_NO_CALL_SLOT)?,
             no_group_slot: self.counter(bpf_intf::agent_stat_STAT_NO_GROUP_SLOT)?,
             no_limit_slot: self.counter(bpf_intf::agent_stat_STAT_NO_LIMIT_SLOT)?,
+            role_late: self.counter(bpf_intf::agent_stat_STAT_ROLE_LATE)?,
             lost_events: self.counter(bpf_intf::agent_stat_STAT_LOST_EVENTS)?,
         })
     }
@@ -222,10 +238,9 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
         CONTAINER_GLOBS.iter().map(|g| g.parse().expect("built-in globs are valid")).collect()
     };
     let mut comms: Vec<&str> = FRAMEWORK_COMMS.to_vec();
-    if named {
-        comms.extend(GENERIC_COMMS);
-    }
     comms.extend(opts.framework_comms.iter().map(String::as_str));
+    let generic: &[&str] = if named { GENERIC_COMMS } else { &[] };
+    comms.extend(generic); // last, see the kernel half's nr_generic_comms
     let max_globs = bpf_intf::agent_consts_AGENT_MAX_GLOBS as usize;
     let max_comms = bpf_intf::agent_consts_AGENT_MAX_COMMS as usize;
     if globs.len() > max_globs {
@@ -250,6 +265,8 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     rodata.nr_cpu_ids = cpus as u32;
     rodata.nr_globs = globs.len() as u32;
     rodata.nr_comms = comms.len() as u32;
+    rodata.nr_generic_comms = generic.len() as u32;
+    rodata.check_roles = opts.check_roles;
     let kind = if named {
         bpf_intf::agent_group_flags_GROUP_AGENT
     } else {

@@ -56,6 +56,8 @@ pub struct Metrics {
     pub no_group_slot: u64,
     #[stat(desc = "Cgroups whose cpu.max is not applied, for want of a slot")]
     pub no_limit_slot: u64,
+    #[stat(desc = "Times that a task ran before its role was told; only counted with --check-roles")]
+    pub role_late: u64,
     #[stat(desc = "Events lost because the ring buffer was full")]
     pub lost_events: u64,
     #[stat(desc = "Agents held to a memory limit now")]
@@ -88,6 +90,7 @@ impl Metrics {
             no_call_slot: self.no_call_slot - old.no_call_slot,
             no_group_slot: self.no_group_slot - old.no_group_slot,
             no_limit_slot: self.no_limit_slot - old.no_limit_slot,
+            role_late: self.role_late - old.role_late,
             lost_events: self.lost_events - old.lost_events,
             memory_writes: self.memory_writes - old.memory_writes,
             memory_reclaimed_mb: self.memory_reclaimed_mb - old.memory_reclaimed_mb,

@@ -6,7 +6,7 @@ mkdir $cg/agents
 echo "+cpu" >$cg/agents/cgroup.subtree_control
 # There before the scheduler: a framework with a call.
 mkdir $cg/agents/early
-enter agents/early /tests/claude idle 8 &
+enter agents/early /tests/claude early &
 sleep 0.6
 start_scheduler shapes -v --agent-cgroup 'agents/*' --events /out/shapes.jsonl
 shapes="call session two relaunch reexec nested background busy work"

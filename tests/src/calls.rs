@@ -83,7 +83,7 @@ pub fn check_calls(plan: &[Agent], records: &[Record], log: &Log, clock: Clock) 
             own,
             "{name}: the calls that ended are those made"
         );
-        assert!(begins.iter().all(|b| b.1 == "new session"), "{name}: {begins:?}");
+        assert!(begins.iter().all(|b| b.1 == "shell in a new session"), "{name}: {begins:?}");
         for c in calls {
             let end: &CallEnd = ends.iter().find(|e| e.pid == c.pid).expect("compared above");
             assert!(c.ok && end.status == 0 && end.comm == "sh", "{c:?} {end:?}");

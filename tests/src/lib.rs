@@ -3,6 +3,7 @@
 //! ([`policy`]), and guests in which the scheduler runs ([`vm`], [`events`], [`calls`]).
 
 pub mod calls;
+pub mod clis;
 pub mod events;
 pub mod vm;
 

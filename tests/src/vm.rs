@@ -122,6 +122,12 @@ impl Boot {
         self
     }
 
+    /// With a program of the host as /bin/`name`.
+    pub fn program_as(mut self, path: &Path, name: &str) -> Boot {
+        self.guest.programs.push((path.into(), Some(name.into())));
+        self
+    }
+
     /// With this much memory, as QEMU takes it.
     pub fn mem(mut self, mem: &str) -> Boot {
         self.guest.mem = mem.into();

@@ -6,117 +6,285 @@ use scx_agent_tests::policy::*;
 const BOTH: [bool; 2] = [false, true];
 
 fn framework(rule: Rule) -> Verdict {
-    Verdict { role: Role::Framework, rule, new_call: false }
+    Verdict { role: Role::Framework, rule, new_call: false, commands: false }
 }
 
 fn new_call(rule: Rule) -> Verdict {
-    Verdict { role: Role::Tool, rule, new_call: true }
+    Verdict { role: Role::Tool, rule, new_call: true, commands: false }
 }
 
 fn in_its_call(rule: Rule) -> Verdict {
-    Verdict { role: Role::Tool, rule, new_call: false }
+    Verdict { role: Role::Tool, rule, new_call: false, commands: false }
 }
 
-/// Calls `f` with every combination of two flags.
-fn all2(f: impl Fn(bool, bool)) {
-    for a in BOTH {
-        for b in BOTH {
-            f(a, b);
-        }
-    }
+fn helper(rule: Rule) -> Verdict {
+    Verdict { role: Role::Helper, rule, new_call: false, commands: rule == Rule::Commands }
+}
+
+/// Facts of every combination of flags and marks.
+fn all_facts(role: Role) -> impl Iterator<Item = Facts> {
+    (0..1u32 << 13).flat_map(move |bits| {
+        let bit = |n: u32| bits & (1 << n) != 0;
+        [Mark::None, Mark::Tool, Mark::Own].map(|mark| Facts {
+            role,
+            mark,
+            forked: bit(0),
+            direct: bit(1),
+            entered: bit(2),
+            known_comm: bit(3),
+            parent_known: bit(4),
+            generic_comm: bit(5),
+            same_program: bit(6),
+            shell: bit(7),
+            command: bit(8),
+            new_session: bit(9),
+            parent_init: bit(10),
+            of_commands: bit(11),
+            expect_mark: bit(12),
+        })
+    })
+}
+
+/// A program that a framework forked.
+fn child() -> Facts {
+    Facts { forked: true, ..Facts::of(Role::Framework) }
+}
+
+/// A shell that a framework forked, with a command.
+fn shell() -> Facts {
+    Facts { shell: true, command: true, ..child() }
 }
 
 #[test]
 fn what_a_tool_call_execs_stays_in_the_call() {
-    for forked in BOTH {
-        all2(|known, session| {
-            assert_eq!(exec(Role::Tool, forked, known, session), in_its_call(Rule::Inherit))
-        });
+    for f in all_facts(Role::Tool).filter(|f| !f.entered) {
+        assert_eq!(exec(&f), in_its_call(Rule::Inherit), "{f:?}");
     }
 }
 
 #[test]
 fn outside_agents_an_exec_changes_nothing() {
-    let none = Verdict { role: Role::None, rule: Rule::Inherit, new_call: false };
-    for forked in BOTH {
-        all2(|known, session| assert_eq!(exec(Role::None, forked, known, session), none));
+    let none = Verdict { role: Role::None, rule: Rule::Inherit, new_call: false, commands: false };
+    for f in all_facts(Role::None) {
+        assert_eq!(exec(&f), none, "{f:?}");
     }
 }
 
 #[test]
 fn a_framework_that_execs_itself_again_stays_the_framework() {
-    all2(|known, session| assert_eq!(exec(Role::Framework, false, known, session), framework(Rule::Reexec)));
-}
-
-#[test]
-fn a_child_with_a_frameworks_comm_in_the_same_session_is_a_relaunch() {
-    assert_eq!(exec(Role::Framework, true, true, false), framework(Rule::Comm));
-}
-
-#[test]
-fn a_new_session_under_a_framework_is_a_call_whatever_its_comm() {
-    for known in BOTH {
-        assert_eq!(exec(Role::Framework, true, known, true), new_call(Rule::Session));
+    for f in all_facts(Role::Framework).filter(|f| !f.forked) {
+        assert_eq!(exec(&f), framework(Rule::Reexec), "{f:?}");
     }
 }
 
 #[test]
-fn any_other_child_of_a_framework_that_execs_is_a_call() {
-    assert_eq!(exec(Role::Framework, true, false, false), new_call(Rule::Exec));
-}
-
-#[test]
-fn found_below_a_call_is_in_the_call() {
-    for frameworks in [0, 1, 5] {
-        for like in BOTH {
-            all2(|known, session| {
-                assert_eq!(found(Role::Tool, known, like, session, frameworks), in_its_call(Rule::Parent));
-            });
+fn nothing_but_shells_marks_and_jobs_begins_a_call() {
+    for role in [Role::Framework, Role::Helper] {
+        for f in all_facts(role).filter(|f| exec(f).new_call) {
+            assert!(f.mark == Mark::Tool || f.shell || f.of_commands, "{f:?}");
         }
     }
 }
 
 #[test]
-fn found_with_a_frameworks_comm_is_a_framework() {
+fn a_mark_beats_every_other_rule() {
+    for f in all_facts(Role::Helper).filter(|f| f.mark == Mark::Tool) {
+        assert_eq!(exec(&f), new_call(Rule::Mark), "{f:?}");
+    }
+    for f in all_facts(Role::Framework).filter(|f| f.mark == Mark::Tool && f.forked) {
+        assert_eq!(exec(&f), new_call(Rule::Mark), "{f:?}");
+    }
+    assert_eq!(exec(&Facts { mark: Mark::Own, new_session: true, ..shell() }), helper(Rule::Unmarked));
+}
+
+#[test]
+fn a_shell_with_a_command_is_a_call() {
+    assert_eq!(exec(&shell()), new_call(Rule::Shell));
+    assert_eq!(exec(&Facts { new_session: true, ..shell() }), new_call(Rule::Session));
+    // Known as it may be: a shell's comm is not a framework's.
+    assert_eq!(exec(&Facts { new_session: true, known_comm: true, ..shell() }), new_call(Rule::Session));
+}
+
+#[test]
+fn a_shell_is_no_call_where_calls_are_marked() {
+    for new_session in BOTH {
+        assert_eq!(exec(&Facts { expect_mark: true, new_session, ..shell() }), helper(Rule::Unmarked));
+    }
+}
+
+#[test]
+fn other_children_of_a_framework_are_helpers() {
+    for new_session in BOTH {
+        assert_eq!(exec(&Facts { new_session, ..child() }), helper(Rule::Program));
+        let server =
+            Facts { known_comm: true, generic_comm: true, parent_known: true, new_session, ..child() };
+        assert_eq!(exec(&server), helper(Rule::Program), "an MCP server on node under node");
+    }
+}
+
+#[test]
+fn a_framework_starts_itself_again() {
+    assert_eq!(exec(&Facts { known_comm: true, ..child() }), framework(Rule::Comm));
+    assert_eq!(exec(&Facts { same_program: true, ..child() }), framework(Rule::Relaunch));
+    let init = Facts { parent_init: true, ..child() };
+    assert_eq!(exec(&init), framework(Rule::Entry), "what the container is for");
+    // In a session of its own it is something that it runs.
+    let away = Facts { known_comm: true, same_program: true, new_session: true, ..child() };
+    assert_eq!(exec(&away), helper(Rule::Program));
+}
+
+#[test]
+fn what_leads_to_a_shell_is_asked_again() {
+    let launcher = Facts { role: Role::Helper, direct: true, ..Facts::of(Role::Helper) };
+    let on = Facts { shell: true, command: true, new_session: true, ..launcher };
+    assert_eq!(exec(&on), new_call(Rule::Session));
+    assert_eq!(exec(&launcher), helper(Rule::Program));
+    // What a helper forks is the helper's.
+    assert_eq!(exec(&Facts { forked: true, ..on }), helper(Rule::Inherit));
+    assert_eq!(exec(&Facts { direct: false, ..on }), helper(Rule::Inherit));
+}
+
+#[test]
+fn a_shell_that_reads_commands_has_jobs() {
+    let reads = Facts { shell: true, new_session: true, ..child() };
+    assert_eq!(exec(&reads), helper(Rule::Commands));
+    assert_eq!(exec(&Facts { new_session: false, ..reads }), helper(Rule::Commands));
+    let pane = Facts { forked: true, shell: true, new_session: true, ..Facts::of(Role::Helper) };
+    assert_eq!(exec(&pane), helper(Rule::Commands), "of a terminal multiplexer");
+    let job = Facts { forked: true, of_commands: true, ..Facts::of(Role::Helper) };
+    assert_eq!(exec(&job), new_call(Rule::Job));
+    let again = Facts { of_commands: true, shell: true, ..Facts::of(Role::Helper) };
+    assert!(exec(&again).commands, "exec bash");
+}
+
+#[test]
+fn who_comes_from_outside_may_be_the_framework_or_a_shell() {
+    let entered = Facts { entered: true, ..Facts::of(Role::Tool) };
+    assert_eq!(exec(&entered), in_its_call(Rule::Inherit));
+    assert_eq!(exec(&Facts { known_comm: true, ..entered }), framework(Rule::Comm));
+    let generic = Facts { known_comm: true, generic_comm: true, ..entered };
+    assert_eq!(exec(&generic), in_its_call(Rule::Inherit), "any script");
+    assert_eq!(exec(&Facts { shell: true, ..entered }), helper(Rule::Commands));
+    assert_eq!(exec(&Facts { shell: true, command: true, ..entered }), in_its_call(Rule::Inherit));
+}
+
+/// Calls `found` with a framework or something else as parent and every other combination.
+fn all_found(parent: Role, frameworks: u32, f: impl Fn(bool, bool, bool, bool, Verdict)) {
+    for bits in 0..16u32 {
+        let [known, shell, like, session] = [1, 2, 4, 8].map(|b| bits & b != 0);
+        f(known, shell, like, session, found(parent, known, shell, like, session, frameworks));
+    }
+}
+
+#[test]
+fn found_below_a_call_or_a_helper_is_part_of_it() {
     for frameworks in [0, 1, 5] {
-        all2(|like, session| {
-            assert_eq!(found(Role::None, true, like, session, frameworks), framework(Rule::Comm));
+        all_found(Role::Tool, frameworks, |_, _, _, _, v| assert_eq!(v, in_its_call(Rule::Parent)));
+        all_found(Role::Helper, frameworks, |_, _, _, _, v| {
+            assert_eq!((v.role, v.rule, v.new_call), (Role::Helper, Rule::Parent, false));
         });
-        for like in BOTH {
-            assert_eq!(found(Role::Framework, true, like, false, frameworks), framework(Rule::Comm));
-        }
     }
 }
 
 #[test]
-fn found_under_a_framework_and_like_it_is_its_fork() {
+fn found_under_a_framework() {
     for frameworks in [0, 1, 5] {
-        for session in BOTH {
-            assert_eq!(found(Role::Framework, false, true, session, frameworks), framework(Rule::Parent));
-        }
-    }
-}
-
-#[test]
-fn found_under_a_framework_and_unlike_it_is_a_call() {
-    for frameworks in [0, 1, 5] {
-        for session in BOTH {
-            assert_eq!(found(Role::Framework, false, false, session, frameworks), new_call(Rule::Parent));
-        }
-        // A framework's comm in a session of its own: something a call runs.
-        assert_eq!(found(Role::Framework, true, false, true, frameworks), new_call(Rule::Parent));
+        all_found(Role::Framework, frameworks, |known, shell, like, session, v| {
+            let expected = match () {
+                () if known && !session => framework(Rule::Comm),
+                () if like => framework(Rule::Parent),
+                () if shell => new_call(Rule::Parent),
+                () => helper(Rule::Parent),
+            };
+            assert_eq!(v, expected, "known {known}, shell {shell}, like {like}, session {session}");
+        });
     }
 }
 
 #[test]
 fn the_first_to_enter_is_the_framework_and_later_ones_are_calls() {
-    for like in BOTH {
-        for session in BOTH {
-            assert_eq!(found(Role::None, false, like, session, 0), framework(Rule::Entry));
-            assert_eq!(found(Role::None, false, like, session, 1), new_call(Rule::Outside));
-            assert_eq!(found(Role::None, false, like, session, u32::MAX), new_call(Rule::Outside));
-        }
+    for frameworks in [0, 1, u32::MAX] {
+        all_found(Role::None, frameworks, |known, _, _, _, v| {
+            let expected = match () {
+                () if known => framework(Rule::Comm),
+                () if frameworks == 0 => framework(Rule::Entry),
+                () => new_call(Rule::Outside),
+            };
+            assert_eq!(v, expected);
+        });
     }
+}
+
+#[test]
+fn shells_by_their_comms() {
+    for comm in ["sh", "bash", "dash", "zsh", "fish", "ksh", "ash", "busybox", "rbash", "tcsh"] {
+        assert!(is_shell(comm), "{comm}");
+    }
+    for comm in ["", "s", "shx", "bash.sh", "ssh", "busybox-static1", "git", "tini"] {
+        assert!(!is_shell(comm), "{comm}");
+    }
+    for comm in ["tini", "docker-init", "dumb-init", "catatonit"] {
+        assert!(is_init(comm) && !is_shell(comm), "{comm}");
+    }
+    for comm in ["tini-static", "docker-i", "init", "catatoni", "docker-initx"] {
+        assert!(!is_init(comm), "{comm}");
+    }
+}
+
+#[test]
+fn commands_of_shells() {
+    let long = "x".repeat(5000);
+    for args in [
+        &["-c", "true"][..],
+        &["-lc", "true"],
+        &["-l", "-c", "true"],
+        &["-c", "-l", "true"],
+        &["-ic", "true"],
+        &["-o", "pipefail", "-c", "true"],
+        &["-eo", "pipefail", "script.sh"],
+        &["--rcfile", "/x", "-c", "true"],
+        &["--norc", "script.sh"],
+        &["--command=true"],
+        &["script.sh", "-x"],
+        &[&long],
+    ] {
+        assert!(shell_has_command(args), "{args:?}");
+    }
+    for args in [
+        &[][..],
+        &["-l"],
+        &["-i"],
+        &["--norc", "--noprofile"],
+        &["--rcfile", "/x"],
+        &["--init-file", "/x", "-i"],
+        &["-o", "pipefail"],
+        &["+o", "history"],
+        &["-s", "arg"],
+        &["-"],
+    ] {
+        assert!(!shell_has_command(args), "{args:?}");
+    }
+}
+
+#[test]
+fn marks_in_the_environment() {
+    for var in ["CODEX_TOOL_CALL_ID=call_1", "AI_AGENT=claude-code_2-1-197_agent"] {
+        assert_eq!(env_mark(var), Mark::Tool, "{var}");
+    }
+    assert_eq!(env_mark("AI_AGENT=claude-code_2-1-197_harness"), Mark::Own);
+    for var in [
+        "",
+        "A",
+        "AI_AGENT=",
+        "AI_AGENT=claude-code",
+        "AI_AGENT=claude-code_x",
+        "CODEX_TOOL_CALL_ID",
+        "AGENT=1",
+        "xCODEX_TOOL_CALL_ID=1",
+    ] {
+        assert_eq!(env_mark(var), Mark::None, "{var:?}");
+    }
+    assert_eq!(env_mark(&format!("AI_AGENT=claude-code{}_agent", "x".repeat(500))), Mark::None);
 }
 
 #[test]

@@ -42,20 +42,18 @@ fn frameworks_of_every_shape() {
     let mut wrong = Vec::new();
     // Agent, the fact with its calls' pids, and the rule that they began by.
     let expected = [
-        ("call", "call_pid", "exec under the framework"),
-        ("session", "session_pid", "exec under the framework"),
-        ("two", "two_pids", "exec under the framework"),
-        ("relaunch", "call2_pid", "exec under the framework"),
-        ("reexec", "call3_pid", "exec under the framework"),
-        ("nested", "nested_pid", "exec under the framework"),
-        ("background", "background_pid", "exec under the framework"),
-        ("busy", "busy_pid", "exec under the framework"),
+        ("call", "call_pid", "shell under the framework"),
+        ("session", "session_pid", "shell in a new session"),
+        ("two", "two_pids", "shell under the framework"),
+        ("relaunch", "call2_pid", "shell under the framework"),
+        ("reexec", "call3_pid", "shell under the framework"),
+        ("nested", "nested_pid", "shell under the framework"),
+        ("background", "background_pid", "shell under the framework"),
+        ("busy", "busy_pid", "shell under the framework"),
         ("outside", "outside_pid", "entered from outside"),
         ("nest", "sub_pid", "entered from outside"),
     ];
     for (agent, pids, rule) in expected {
-        // The framework's own sleep and tools (`sleep`, `cp`, `mkdir`, `sed`) are programs under it
-        // and so calls as well; what is asked is whether the call in question is exactly one.
         let begins = log.begins(agent);
         println!("{agent}: {begins:?}");
         for pid in facts.get(pids).split(' ') {

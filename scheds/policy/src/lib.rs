@@ -37,6 +37,7 @@ pub enum Role {
     None = 0,
     Framework = 1,
     Tool = 2,
+    Helper = 3,
 }
 
 /// `enum agent_rule`.
@@ -48,9 +49,70 @@ pub enum Rule {
     Comm = 2,
     Reexec = 3,
     Session = 4,
-    Exec = 5,
+    Shell = 5,
     Outside = 6,
     Parent = 7,
+    Mark = 8,
+    Job = 9,
+    Program = 10,
+    Unmarked = 11,
+    Commands = 12,
+    Relaunch = 13,
+    Left = 14,
+}
+
+/// `enum exec_mark`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Mark {
+    #[default]
+    None = 0,
+    Tool = 1,
+    Own = 2,
+}
+
+/// `struct exec_facts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Facts {
+    pub role: Role,
+    pub mark: Mark,
+    pub forked: bool,
+    pub direct: bool,
+    pub entered: bool,
+    pub known_comm: bool,
+    pub parent_known: bool,
+    pub generic_comm: bool,
+    pub same_program: bool,
+    pub shell: bool,
+    pub command: bool,
+    pub new_session: bool,
+    pub parent_init: bool,
+    pub of_commands: bool,
+    pub expect_mark: bool,
+}
+
+impl Facts {
+    /// Facts of a task with `role`, none of which holds.
+    pub fn of(role: Role) -> Facts {
+        Facts {
+            role,
+            mark: Mark::None,
+            forked: false,
+            direct: false,
+            entered: false,
+            known_comm: false,
+            parent_known: false,
+            generic_comm: false,
+            same_program: false,
+            shell: false,
+            command: false,
+            new_session: false,
+            parent_init: false,
+            of_commands: false,
+            expect_mark: false,
+        }
+    }
 }
 
 /// `struct exec_verdict`.
@@ -59,6 +121,8 @@ pub struct Verdict {
     pub role: Role,
     pub rule: Rule,
     pub new_call: bool,
+    /// It is a shell that reads commands.
+    pub commands: bool,
 }
 
 /// How a match of a glob ended.
@@ -70,11 +134,13 @@ pub struct GlobEnd {
     pub steps: u32,
 }
 
+#[derive(Default)]
 #[repr(C)]
 struct RawVerdict {
     role: u32,
     rule: u32,
     new_call: bool,
+    commands: bool,
 }
 
 extern "C" {
@@ -107,15 +173,20 @@ extern "C" {
     static policy_glob_max_steps: u32;
     static policy_glob_len: u32;
     static policy_name_len: u32;
-    fn policy_exec(role: u32, forked: bool, known_comm: bool, new_session: bool, v: *mut RawVerdict);
+    fn policy_exec(f: *const Facts, v: *mut RawVerdict);
     fn policy_found(
         parent_role: u32,
         known_comm: bool,
+        shell: bool,
         like_parent: bool,
         new_session: bool,
         frameworks: u32,
         v: *mut RawVerdict,
     );
+    fn policy_comm_is(comm: *const c_char) -> u32;
+    fn policy_shell_command(args: *const c_char, nr: u32) -> bool;
+    fn policy_env_mark(var: *const c_char, len: u32) -> u32;
+    static policy_piece_len: u32;
 }
 
 // SAFETY, for all calls below: the functions are pure; pointers are to live values of the layout
@@ -288,9 +359,9 @@ pub fn component_matches(glob: &[u8], name: &[u8]) -> bool {
 }
 
 /// `classify_exec()`.
-pub fn exec(role: Role, forked: bool, known_comm: bool, new_session: bool) -> Verdict {
-    let mut v = RawVerdict { role: 0, rule: 0, new_call: false };
-    unsafe { policy_exec(role as u32, forked, known_comm, new_session, &mut v) };
+pub fn exec(facts: &Facts) -> Verdict {
+    let mut v = RawVerdict::default();
+    unsafe { policy_exec(facts, &mut v) };
     verdict(&v)
 }
 
@@ -298,26 +369,79 @@ pub fn exec(role: Role, forked: bool, known_comm: bool, new_session: bool) -> Ve
 pub fn found(
     parent: Role,
     known_comm: bool,
+    shell: bool,
     like_parent: bool,
     new_session: bool,
     frameworks: u32,
 ) -> Verdict {
-    let mut v = RawVerdict { role: 0, rule: 0, new_call: false };
-    unsafe { policy_found(parent as u32, known_comm, like_parent, new_session, frameworks, &mut v) };
+    let mut v = RawVerdict::default();
+    unsafe { policy_found(parent as u32, known_comm, shell, like_parent, new_session, frameworks, &mut v) };
     verdict(&v)
 }
 
 fn verdict(v: &RawVerdict) -> Verdict {
-    let roles = [Role::None, Role::Framework, Role::Tool];
+    let roles = [Role::None, Role::Framework, Role::Tool, Role::Helper];
     let rules = [
         Rule::Inherit,
         Rule::Entry,
         Rule::Comm,
         Rule::Reexec,
         Rule::Session,
-        Rule::Exec,
+        Rule::Shell,
         Rule::Outside,
         Rule::Parent,
+        Rule::Mark,
+        Rule::Job,
+        Rule::Program,
+        Rule::Unmarked,
+        Rule::Commands,
+        Rule::Relaunch,
+        Rule::Left,
     ];
-    Verdict { role: roles[v.role as usize], rule: rules[v.rule as usize], new_call: v.new_call }
+    Verdict {
+        role: roles[v.role as usize],
+        rule: rules[v.rule as usize],
+        new_call: v.new_call,
+        commands: v.commands,
+    }
+}
+
+fn comm_is(comm: &str) -> u32 {
+    let mut bytes = [0u8; 16];
+    bytes[..comm.len()].copy_from_slice(comm.as_bytes());
+    unsafe { policy_comm_is(bytes.as_ptr().cast()) }
+}
+
+/// `comm_is_shell()` of a comm of at most 15 bytes.
+pub fn is_shell(comm: &str) -> bool {
+    comm_is(comm) & 1 != 0
+}
+
+/// `comm_is_init()` of a comm of at most 15 bytes.
+pub fn is_init(comm: &str) -> bool {
+    comm_is(comm) & 2 != 0
+}
+
+/// The first piece of a string, as the kernel half reads it, and its length without the NUL.
+fn piece(text: &str) -> (Vec<u8>, u32) {
+    let len = text.len().min(unsafe { policy_piece_len } as usize - 1);
+    let mut bytes = vec![0; unsafe { policy_piece_len } as usize];
+    bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+    (bytes, len as u32)
+}
+
+/// `shell_arg()` of each argument behind the name of a shell: whether it has a command or a script.
+pub fn shell_has_command(args: &[&str]) -> bool {
+    let pieces: Vec<u8> = args.iter().flat_map(|a| piece(a).0).collect();
+    unsafe { policy_shell_command(pieces.as_ptr().cast(), args.len() as u32) }
+}
+
+/// `env_mark()` of `NAME=value`.
+pub fn env_mark(var: &str) -> Mark {
+    let (bytes, len) = piece(var);
+    match unsafe { policy_env_mark(bytes.as_ptr().cast(), len) } {
+        1 => Mark::Tool,
+        2 => Mark::Own,
+        _ => Mark::None,
+    }
 }

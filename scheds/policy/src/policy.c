@@ -8,6 +8,8 @@
 /* In the kernel half these two come from vmlinux.h. */
 enum { false, true };
 
+#include <string.h>
+
 #include "rank.h"
 #include "classify.h"
 #include "share.h"
@@ -157,13 +159,40 @@ const u32 policy_glob_max_steps = GLOB_MAX_STEPS;
 const u32 policy_glob_len = AGENT_GLOB_LEN;
 const u32 policy_name_len = AGENT_NAME_LEN;
 
-void policy_exec(u32 role, bool forked, bool known_comm, bool new_session, struct exec_verdict *v)
+void policy_exec(const struct exec_facts *f, struct exec_verdict *v)
 {
-	*v = classify_exec(role, forked, known_comm, new_session);
+	*v = classify_exec(f);
 }
 
-void policy_found(u32 parent_role, bool known_comm, bool like_parent, bool new_session,
+void policy_found(u32 parent_role, bool known_comm, bool shell, bool like_parent, bool new_session,
 		  u32 frameworks, struct exec_verdict *v)
 {
-	*v = classify_found(parent_role, known_comm, like_parent, new_session, frameworks);
+	*v = classify_found(parent_role, known_comm, shell, like_parent, new_session, frameworks);
 }
+
+/* @comm: AGENT_COMM_LEN bytes. 1: a shell, 2: an init. */
+u32 policy_comm_is(const char *comm)
+{
+	u64 words[2];
+
+	memcpy(words, comm, sizeof(words));
+	return comm_is_shell(words[0], words[1]) | comm_is_init(words[0], words[1]) << 1;
+}
+
+/* @args: @nr pieces. True if a shell with these arguments has a command or a script. */
+bool policy_shell_command(const char *args, u32 nr)
+{
+	struct shell_args s = {};
+
+	for (u32 i = 0; i < nr; i++)
+		shell_arg(&s, args + i * PIECE_LEN);
+	return s.command;
+}
+
+/* @var: a piece. */
+u32 policy_env_mark(const char *var, u32 len)
+{
+	return env_mark(var, len);
+}
+
+const u32 policy_piece_len = PIECE_LEN;

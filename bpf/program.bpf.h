@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a program that has just been exec'd is told by its arguments and its
+ * environment, read from its own memory: the kernel has just written it, so it
+ * is there. Asked of the few programs that begin something - children of
+ * frameworks and what those exec - and not of those inside a tool call.
+ */
+#ifndef SCX_AGENT_PROGRAM_BPF_H
+#define SCX_AGENT_PROGRAM_BPF_H
+
+#include "state.bpf.h"
+#include "classify.h"
+
+/* Pieces of arguments, and of the environment, that are looked at: about 32 and 64 kB. */
+#define ARG_PIECES 512
+#define ENV_PIECES 1024
+
+struct program {
+	u64 script;		/* hash of the first argument that is no option, 0: there is none */
+	u32 mark;		/* enum exec_mark */
+	struct shell_args shell; /* as if it were one */
+};
+
+/* A string of the user's, or a part of it. Words, for the hash. */
+union piece {
+	u64 words[PIECE_LEN / 8];
+	char text[PIECE_LEN];
+};
+
+/* Read a piece at @addr. Return its length with its NUL, PIECE_LEN if it goes on, 0 on failure. */
+static __always_inline u32 piece_read(union piece *piece, u64 addr)
+{
+	long len;
+
+	__builtin_memset(piece, 0, sizeof(*piece));
+	len = bpf_probe_read_user_str(piece->text, PIECE_LEN, (void *)addr);
+	return len > 0 && len <= PIECE_LEN ? len : 0;
+}
+
+static __always_inline void program_read_args(struct program *prog, u64 addr, u64 end)
+{
+	bool first = true, begins = true, hash = false, hashed = false;
+	union piece piece;
+	u32 i, j, len;
+
+	bpf_for(i, 0, ARG_PIECES) {
+		if (addr >= end || (hashed && prog->shell.done))
+			break;
+		len = piece_read(&piece, addr);
+		if (!len)
+			break;
+		if (begins && !first) {
+			shell_arg(&prog->shell, piece.text);
+			hash = !hashed && piece.text[0] != '-';
+		}
+		if (hash) {
+			for (j = 0; j < PIECE_LEN / 8; j++)
+				prog->script = (prog->script ^ piece.words[j]) * 0x100000001b3ULL;
+		}
+		begins = len < PIECE_LEN;
+		addr += begins ? len : PIECE_LEN - 1;
+		if (begins) {
+			first = false;
+			hashed |= hash;
+			hash = false;
+		}
+	}
+}
+
+static __always_inline void program_read_env(struct program *prog, u64 addr, u64 end)
+{
+	bool begins = true;
+	union piece piece;
+	u32 i, len;
+
+	bpf_for(i, 0, ENV_PIECES) {
+		if (addr >= end || prog->mark)
+			break;
+		len = piece_read(&piece, addr);
+		if (!len)
+			break;
+		if (begins)
+			prog->mark = env_mark(piece.text, len - 1);
+		begins = len < PIECE_LEN;
+		addr += begins ? len : PIECE_LEN - 1;
+	}
+}
+
+/* Read what @p, the current task, is told. Not static: the verifier then checks it by itself. */
+__noinline int program_read(struct task_struct *p __arg_trusted, struct program *prog)
+{
+	struct mm_struct *mm = p->mm;
+
+	if (!prog)
+		return 0;
+	__builtin_memset(prog, 0, sizeof(*prog));
+	if (!mm)
+		return 0;
+	program_read_args(prog, mm->arg_start, mm->arg_end);
+	program_read_env(prog, mm->env_start, mm->env_end);
+	return 0;
+}
+
+/* The executable of @p, as the address of its inode: only good for comparing. */
+static __always_inline u64 executable_of(struct task_struct *p)
+{
+	return (u64)BPF_CORE_READ(p, mm, exe_file, f_inode);
+}
+
+/* True if @p runs an executable whose name says that it marks its calls, see UNMARKED_MAX. */
+static __always_inline bool executable_marks(struct task_struct *p)
+{
+	const unsigned char *name = BPF_CORE_READ(p, mm, exe_file, f_path.dentry, d_name.name);
+	char text[8] = {};
+
+	bpf_probe_read_kernel_str(text, sizeof(text), name);
+	return begins_with(text, "codex", 6);
+}
+
+#endif /* SCX_AGENT_PROGRAM_BPF_H */
