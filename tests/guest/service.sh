@@ -31,7 +31,6 @@ scx_agent status --json >/out/status.json 2>/out/status.err
 fact status $?
 scx_agent status >/out/status.out
 fact status_state "$(state)"
-fact notify_type "$(systemctl show -P Type scx_agent)"
 wait_for 60 isnt a max
 fact limited $?
 
