@@ -269,7 +269,7 @@ impl Ranks {
                 );
             }
             Some(Work::Call(call)) => self.calls.get_mut(&call),
-            Some(Work::Outside) | None => None,
+            Some(Work::Outside | Work::Helper) | None => None,
         };
         let is_call = account.is_some();
         let account = account.unwrap_or(&mut task.own);
@@ -325,7 +325,7 @@ impl Ranks {
                 account.service_ns += policy::wide_ns(weighted_ns, account.width());
                 (charge_ns, account)
             }
-            Work::Outside | Work::Kernel => {
+            Work::Outside | Work::Helper | Work::Kernel => {
                 self.competitors += u32::from(first);
                 let charge_ns = policy::charge_ns(weighted_ns, task.own.service_ns, 1, &self.knobs);
                 task.own.service_ns += weighted_ns;

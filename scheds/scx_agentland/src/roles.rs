@@ -6,7 +6,7 @@
 
 use crate::facts::Facts;
 use crate::globs::Glob;
-use agentpolicy::Role;
+use agentpolicy::{Facts as Exec, Role};
 use std::collections::HashMap;
 
 /// Number of an agent, or of a cgroup outside agents; never used again.
@@ -22,6 +22,8 @@ pub enum Work {
     /// A task outside agents: by itself.
     Outside,
     Framework,
+    /// What a framework runs besides tool calls: by itself, in its agent.
+    Helper,
     Call(CallId),
 }
 
@@ -41,6 +43,8 @@ struct Known {
     place: Place,
     /// It was like its parent, a framework, and nothing has changed since.
     forked: bool,
+    /// Its parent was a framework when it was first looked at.
+    direct: bool,
 }
 
 /// All tasks that were looked at.
@@ -81,36 +85,47 @@ impl Table {
         let (group, agent) = self.group_of(&facts.cgroup);
         let before =
             self.known.remove(&pid).filter(|k| k.facts.began == facts.began && k.place.group == group);
-        let (work, forked) = if facts.kernel {
-            (Work::Kernel, false)
+        let (work, forked, direct) = if facts.kernel {
+            (Work::Kernel, false, false)
         } else if !agent {
-            (Work::Outside, false)
+            (Work::Outside, false, false)
         } else if facts.process != pid && depth < MAX_ANCESTORS {
             // A thread is what its process is, unless that is in another cgroup.
             let place = self.look(facts.process, depth + 1, read, told).filter(|p| p.group == group);
-            (place.map_or(Work::Outside, |p| p.work), false)
+            (place.map_or(Work::Outside, |p| p.work), false, false)
         } else if let Some(before) = before {
             self.again(before, &facts)
         } else {
             self.first(&facts, group, depth, read, told)
         };
         let place = Place { group, work };
-        self.known.insert(pid, Known { facts, place, forked });
+        self.known.insert(pid, Known { facts, place, forked, direct });
         told.push((pid, place));
         Some(place)
     }
 
-    /// What a task of an agent is that was looked at `before`.
-    fn again(&mut self, before: Known, facts: &Facts) -> (Work, bool) {
+    /// What a task of an agent is that was looked at `before`. That a shell reads commands, and what
+    /// a framework marks, is not seen here: every shell has a command.
+    fn again(&mut self, before: Known, facts: &Facts) -> (Work, bool, bool) {
         let same = before.facts.comm == facts.comm && before.facts.session == facts.session;
-        // All that a tool call starts is part of it.
-        if same || before.place.work != Work::Framework {
-            return (before.place.work, before.forked);
+        let role = match before.place.work {
+            Work::Framework => Role::Framework,
+            Work::Helper => Role::Helper,
+            // All that a tool call starts is part of it.
+            work => return (work, false, false),
+        };
+        if same {
+            return (before.place.work, before.forked, before.direct);
         }
-        let leads_session = facts.session == facts.process;
-        let verdict = agentpolicy::exec(Role::Framework, before.forked, false, leads_session);
-        let work = if verdict.new_call { self.new_call(facts) } else { Work::Framework };
-        (work, false)
+        let verdict = agentpolicy::exec(&Exec {
+            forked: before.forked,
+            direct: before.direct,
+            shell: is_shell(&facts.comm),
+            command: true,
+            new_session: facts.session == facts.process,
+            ..Exec::of(role)
+        });
+        (self.work_of(verdict, facts), false, before.direct)
     }
 
     /// What a task of an agent is at the first look.
@@ -121,22 +136,34 @@ impl Table {
         depth: u32,
         read: &mut dyn FnMut(i32) -> Option<Facts>,
         told: &mut Vec<(i32, Place)>,
-    ) -> (Work, bool) {
+    ) -> (Work, bool, bool) {
         let above = if depth < MAX_ANCESTORS { self.look(facts.parent, depth + 1, read, told) } else { None };
         let parent = above.filter(|p| p.group == group).and_then(|_| self.known.get(&facts.parent));
         let work = parent.map(|p| p.place.work);
         let role = match work {
             Some(Work::Call(_)) => Role::Tool,
             Some(Work::Framework) => Role::Framework,
+            Some(Work::Helper) => Role::Helper,
             _ => Role::None,
         };
         let new_session = parent.is_none_or(|p| p.facts.session != facts.session);
         let like_parent = !new_session && parent.is_some_and(|p| p.facts.comm == facts.comm);
-        let verdict = agentpolicy::found(role, false, like_parent, new_session, self.frameworks(group));
+        let shell = is_shell(&facts.comm);
+        let verdict =
+            agentpolicy::found(role, false, shell, like_parent, new_session, self.frameworks(group));
+        let direct = role == Role::Framework;
         match work {
-            _ if verdict.role == Role::Framework => (Work::Framework, like_parent),
-            Some(call) if !verdict.new_call => (call, false),
-            _ => (self.new_call(facts), false),
+            Some(call @ Work::Call(_)) => (call, false, false),
+            _ => (self.work_of(verdict, facts), direct && like_parent, direct),
+        }
+    }
+
+    /// The work for which `facts`' task is, by a verdict that does not leave it in its call.
+    fn work_of(&mut self, verdict: agentpolicy::Verdict, facts: &Facts) -> Work {
+        match verdict.role {
+            Role::Framework => Work::Framework,
+            Role::Helper => Work::Helper,
+            Role::Tool | Role::None => self.new_call(facts),
         }
     }
 
@@ -180,6 +207,11 @@ impl Table {
         self.groups.retain(|_, id| used.contains(id));
         gone
     }
+}
+
+/// True if a comm is that of a shell. One with replaced characters may be longer than the kernel's.
+fn is_shell(comm: &str) -> bool {
+    comm.len() < 16 && agentpolicy::is_shell(comm)
 }
 
 #[cfg(test)]
@@ -263,6 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn other_programs_of_a_framework_are_helpers_unless_they_become_a_shell() {
+        let (mut m, mut t) = Machine::with_agent();
+        m.task(11, 10, 10, "claude", "/agents/a1");
+        assert_eq!(m.work(&mut t, 11), Some(Work::Framework));
+        m.task(11, 10, 11, "setsid", "/agents/a1");
+        assert_eq!(m.work(&mut t, 11), Some(Work::Helper));
+        m.task(11, 10, 11, "zsh", "/agents/a1");
+        assert!(matches!(m.work(&mut t, 11), Some(Work::Call(_))));
+        m.task(12, 10, 12, "git", "/agents/a1");
+        assert_eq!(m.work(&mut t, 12), Some(Work::Helper), "first seen after its exec");
+        m.task(13, 12, 12, "sh", "/agents/a1");
+        assert_eq!(m.work(&mut t, 13), Some(Work::Helper), "a helper's own shell");
+        m.task(13, 12, 13, "bash", "/agents/a1");
+        assert_eq!(m.work(&mut t, 13), Some(Work::Helper));
+    }
+
+    #[test]
     fn what_enters_an_agent_from_outside_is_a_call() {
         let (mut m, mut t) = Machine::with_agent();
         m.work(&mut t, 10);
@@ -277,7 +326,7 @@ mod tests {
         let (mut m, mut t) = Machine::with_agent();
         m.task(15, 1, 10, "HeapHelper", "/agents/a1").process = 10;
         assert_eq!(m.work(&mut t, 15), Some(Work::Framework));
-        m.task(11, 10, 11, "node", "/agents/a1");
+        m.task(11, 10, 11, "bash", "/agents/a1");
         m.task(16, 10, 11, "worker", "/agents/a1").process = 11;
         let worker = m.work(&mut t, 16);
         assert!(matches!(worker, Some(Work::Call(_))) && worker == m.work(&mut t, 11));
