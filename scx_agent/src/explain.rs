@@ -105,9 +105,10 @@ fn explain(s: &agent_task_state, agents: &mut Agents, kernel: &Kernel) -> Option
     let decided = (s.evidence.at_ns != 0).then(|| evidence(&s.evidence));
     let role = match s.role {
         bpf_intf::agent_role_ROLE_FRAMEWORK => Role::Framework,
-        bpf_intf::agent_role_ROLE_TOOL if s.hook != 0 => Role::Helper,
-        bpf_intf::agent_role_ROLE_TOOL if s.detached != 0 => Role::LeftRunning,
+        _ if s.call != 0 && s.hook != 0 => Role::Helper,
+        _ if s.call != 0 && s.detached != 0 => Role::LeftRunning,
         bpf_intf::agent_role_ROLE_TOOL => Role::Tool,
+        bpf_intf::agent_role_ROLE_HELPER => Role::Helper,
         _ => Role::Other,
     };
     Some(Explanation {
