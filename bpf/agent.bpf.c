@@ -31,6 +31,7 @@
  * - CPU hotplug restarts the scheduler (the kernel's default when ops.cpu_online
  *   and ops.cpu_offline are absent), through the default scheduler in between.
  */
+#include "weak.bpf.h"
 #include <scx/common.bpf.h>
 #include <scx/compat.bpf.h>
 #include "intf.h"
@@ -48,6 +49,7 @@
 #include "release.bpf.h"
 #include "tick.bpf.h"
 #include "ask.bpf.h"
+#include "observe.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -290,27 +292,7 @@ bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *t
 
 s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct task_struct *parent;
-	struct task_ctx *tctx, *pctx;
-	u64 now = scx_bpf_now();
-
-	tctx = bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!tctx)
-		return -ENOMEM;
-	tctx->slept_at_ns = now;
-	if (check_roles)
-		tctx->exec_id = p->self_exec_id;
-	if (args->fork) {
-		parent = bpf_get_current_task_btf();
-		pctx = task_ctx(parent);
-		if (pctx) {
-			role_refresh(parent, pctx, now);
-			role_fork(p, tctx, parent, pctx);
-		}
-	} else {
-		role_place(p, tctx, now);
-	}
-	return 0;
+	return task_begins(p, args->fork ? bpf_get_current_task_btf() : NULL);
 }
 
 void BPF_STRUCT_OPS(agent_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
@@ -385,6 +367,9 @@ int BPF_PROG(on_exit, struct task_struct *p)
 		return 0;
 	service_charge(p, tctx, now);
 	role_exit(tctx, now, p->exit_code);
+	/* Nobody tells when it has run for the last time. */
+	if (observing)
+		role_drop(tctx, now);
 	return 0;
 }
 
@@ -515,8 +500,6 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 
 	nr_cpus_online = bpf_cpumask_weight(online);
 	scx_bpf_put_cpumask(online);
-	group_reset(group_at(0), scx_bpf_now());
-
 	err = scx_bpf_create_dsq(DSQ_SHARED, NUMA_NO_NODE);
 	if (err) {
 		scx_bpf_error("cannot create the shared queue: %d", err);
@@ -534,13 +517,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 			return err;
 		}
 	}
-	/* The lowest slots come off the stack first. */
-	bpf_for(i, 1, AGENT_MAX_CALLS) {
-		u32 slot = AGENT_MAX_CALLS - i;
-
-		bpf_map_push_elem(&free_calls, &slot, 0);
-	}
-	return tick_start();
+	return state_start();
 }
 
 void BPF_STRUCT_OPS(agent_exit, struct scx_exit_info *ei)

@@ -19,6 +19,10 @@ struct program {
 	u64 script;		/* hash of the first argument that is no option, 0: there is none */
 	u32 mark;		/* enum exec_mark */
 	struct shell_args shell; /* as if it were one */
+	bool nth;		/* the piece read next is not of its name */
+	bool inside;		/* it goes on with the string before */
+	bool hash;		/* which is the one that is hashed */
+	bool hashed;
 };
 
 /* A string of the user's, or a part of it. Words, for the hash. */
@@ -37,67 +41,86 @@ static __always_inline u32 piece_read(union piece *piece, u64 addr)
 	return len > 0 && len <= PIECE_LEN ? len : 0;
 }
 
-static __always_inline void program_read_args(struct program *prog, u64 addr, u64 end)
+/*
+ * Take a piece of the arguments, of @len. Not static, as the next two: older
+ * verifiers would follow the flags through every turn of the loops.
+ */
+__noinline int program_arg(struct program *prog, union piece *piece, u32 len)
 {
-	bool first = true, begins = true, hash = false, hashed = false;
-	union piece piece;
-	u32 i, j, len;
+	u32 i;
 
-	bpf_for(i, 0, ARG_PIECES) {
-		if (addr >= end || (hashed && prog->shell.done))
-			break;
-		len = piece_read(&piece, addr);
-		if (!len)
-			break;
-		if (begins && !first) {
-			shell_arg(&prog->shell, piece.text);
-			hash = !hashed && piece.text[0] != '-';
-		}
-		if (hash) {
-			for (j = 0; j < PIECE_LEN / 8; j++)
-				prog->script = (prog->script ^ piece.words[j]) * 0x100000001b3ULL;
-		}
-		begins = len < PIECE_LEN;
-		addr += begins ? len : PIECE_LEN - 1;
-		if (begins) {
-			first = false;
-			hashed |= hash;
-			hash = false;
-		}
+	if (!prog || !piece)
+		return 0;
+	if (prog->nth && !prog->inside) {
+		shell_arg(&prog->shell, piece->text);
+		prog->hash = !prog->hashed && piece->text[0] != '-';
 	}
+	if (prog->hash) {
+		for (i = 0; i < PIECE_LEN / 8; i++)
+			prog->script = (prog->script ^ piece->words[i]) * 0x100000001b3ULL;
+	}
+	prog->inside = len >= PIECE_LEN;
+	if (!prog->inside) {
+		prog->nth = true;
+		prog->hashed |= prog->hash;
+		prog->hash = false;
+	}
+	return 0;
 }
 
-static __always_inline void program_read_env(struct program *prog, u64 addr, u64 end)
+/* Take a piece of the environment, of @len with its NUL if that is in it. */
+__noinline int program_var(struct program *prog, union piece *piece, u32 len)
 {
-	bool begins = true;
-	union piece piece;
-	u32 i, len;
-
-	bpf_for(i, 0, ENV_PIECES) {
-		if (addr >= end || prog->mark)
-			break;
-		len = piece_read(&piece, addr);
-		if (!len)
-			break;
-		if (begins)
-			prog->mark = env_mark(piece.text, len - 1);
-		begins = len < PIECE_LEN;
-		addr += begins ? len : PIECE_LEN - 1;
-	}
+	if (!prog || !piece)
+		return 0;
+	if (!prog->inside)
+		prog->mark = env_mark(piece->text, len - 1);
+	prog->inside = len >= PIECE_LEN;
+	return 0;
 }
 
-/* Read what @p, the current task, is told. Not static: the verifier then checks it by itself. */
+/* How far it is to the next piece, after one of @len. */
+static __always_inline u32 piece_next(u32 len)
+{
+	return len < PIECE_LEN ? len : PIECE_LEN - 1;
+}
+
+/* Read what @p, the current task, is told. */
 __noinline int program_read(struct task_struct *p __arg_trusted, struct program *prog)
 {
 	struct mm_struct *mm = p->mm;
+	union piece piece;
+	u64 addr, end;
+	u32 i, len;
 
 	if (!prog)
 		return 0;
 	__builtin_memset(prog, 0, sizeof(*prog));
 	if (!mm)
 		return 0;
-	program_read_args(prog, mm->arg_start, mm->arg_end);
-	program_read_env(prog, mm->env_start, mm->env_end);
+	addr = mm->arg_start;
+	end = mm->arg_end;
+	bpf_for(i, 0, ARG_PIECES) {
+		if (addr >= end || (prog->hashed && prog->shell.done))
+			break;
+		len = piece_read(&piece, addr);
+		if (!len)
+			break;
+		program_arg(prog, &piece, len);
+		addr += piece_next(len);
+	}
+	prog->inside = false;
+	addr = mm->env_start;
+	end = mm->env_end;
+	bpf_for(i, 0, ENV_PIECES) {
+		if (addr >= end || prog->mark)
+			break;
+		len = piece_read(&piece, addr);
+		if (!len)
+			break;
+		program_var(prog, &piece, len);
+		addr += piece_next(len);
+	}
 	return 0;
 }
 

@@ -441,4 +441,28 @@ static __always_inline void role_fork(struct task_struct *p, struct task_ctx *tc
 	tctx->placed_seq = 0;
 }
 
+/* @p is new: forked by @parent, the current task, or there before us if that is NULL. */
+static __always_inline s32 task_begins(struct task_struct *p, struct task_struct *parent)
+{
+	struct task_ctx *tctx, *pctx;
+	u64 now = scx_bpf_now();
+
+	tctx = bpf_task_storage_get(&task_ctxs, p, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!tctx)
+		return -ENOMEM;
+	tctx->slept_at_ns = now;
+	if (check_roles)
+		tctx->exec_id = p->self_exec_id;
+	if (parent) {
+		pctx = task_ctx(parent);
+		if (pctx) {
+			role_refresh(parent, pctx, now);
+			role_fork(p, tctx, parent, pctx);
+		}
+	} else {
+		role_place(p, tctx, now);
+	}
+	return 0;
+}
+
 #endif /* SCX_AGENT_ROLES_BPF_H */

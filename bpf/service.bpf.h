@@ -11,6 +11,12 @@
 #include "limits.bpf.h"
 #include "rank.h"
 
+/* Weight of @p, from its nice value; kernels without sched_ext do not keep it for us. */
+static __always_inline u32 task_weight(const struct task_struct *p)
+{
+	return !observing && bpf_core_field_exists(p->scx.weight) ? p->scx.weight : 100;
+}
+
 /* Charge what @p has used since it was last charged; it runs on this CPU or has just stopped. */
 static __noinline void service_charge(struct task_struct *p, struct task_ctx *tctx, u64 now)
 {
@@ -35,7 +41,7 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	if (tctx->limit)
 		limit_charge(tctx->limit, delta);
 	__sync_fetch_and_add(&grp->clock_ns, share_clock_ns(delta, grp->pace));
-	weighted = rank_weighted_ns(delta, p->scx.weight);
+	weighted = rank_weighted_ns(delta, task_weight(p));
 	if (tctx->role == ROLE_FRAMEWORK) {
 		__sync_fetch_and_add(&grp->framework_debt_ns, weighted);
 		__sync_fetch_and_add(&grp->framework_tick_ns, delta);

@@ -50,6 +50,8 @@ const volatile u64 credit_ns = 2000000000;
 /* Period of the tick that forgives debt and ends framework phases. */
 const volatile u64 tick_ns = 100000000;
 
+/* Nothing is scheduled, see observe.bpf.h. */
+const volatile bool observing;
 /* Count what contradicts the roles that were told: for tests. */
 const volatile bool check_roles;
 

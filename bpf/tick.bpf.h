@@ -7,6 +7,7 @@
 
 #include "state.bpf.h"
 #include "events.bpf.h"
+#include "groups.bpf.h"
 #include "rank.h"
 
 struct tick_timer {
@@ -210,6 +211,21 @@ static __always_inline s32 tick_start(void)
 	bpf_timer_init(timer, &tick_timers, CLOCK_MONOTONIC);
 	bpf_timer_set_callback(timer, on_tick);
 	return bpf_timer_start(timer, tick_ns, 0);
+}
+
+/* What is to be done once, before the first task. */
+static __always_inline s32 state_start(void)
+{
+	u32 i;
+
+	group_reset(group_at(0), scx_bpf_now());
+	/* The lowest slots come off the stack first. */
+	bpf_for(i, 1, AGENT_MAX_CALLS) {
+		u32 slot = AGENT_MAX_CALLS - i;
+
+		bpf_map_push_elem(&free_calls, &slot, 0);
+	}
+	return tick_start();
 }
 
 #endif /* SCX_AGENT_TICK_BPF_H */

@@ -42,6 +42,11 @@ pub struct Opts {
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<std::path::PathBuf>,
 
+    /// Schedule nothing: tell agents' phases and manage their memory only. For kernels without
+    /// sched_ext, and hosts that keep their scheduler.
+    #[arg(long)]
+    pub no_sched: bool,
+
     /// Print statistics every SEC seconds while scheduling.
     #[arg(long, value_name = "SEC")]
     pub stats: Option<f64>,

@@ -72,7 +72,7 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         signal_hook::flag::register(SIGHUP, hangup.clone()).context("cannot handle signals")?;
     }
     let printed = config.opts.stats.map(|secs| cli::interval(secs, "--stats")).transpose()?;
-    preflight::Host::this().check()?;
+    preflight::Host::this().check(config.opts.no_sched)?;
     // Dropped last: knobs are put back whichever way this function ends.
     let memory = Memory::start(&config.opts.memory, config.opts.verbose)?;
     if let Some(interval) = printed {
@@ -96,9 +96,10 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
     loop {
         let mut object = MaybeUninit::uninit();
         let mut scheduler = Scheduler::start(&daemon.config.opts, daemon.memory.clone(), &mut object)?;
-        tell(&[NotifyState::Ready, NotifyState::Status("scheduling")]);
-        let exit = scheduler.run(&mut daemon)?;
-        if daemon.stopping() || !exit.should_restart() {
+        let status = if daemon.schedules() { "scheduling" } else { "watching" };
+        tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+        let restart = scheduler.run(&mut daemon)?;
+        if daemon.stopping() || !restart {
             tell(&[NotifyState::Stopping]);
             return Ok(());
         }
@@ -122,6 +123,11 @@ impl Daemon {
     /// When it began.
     pub fn started(&self) -> Instant {
         self.started
+    }
+
+    /// False if it was told to watch only.
+    pub fn schedules(&self) -> bool {
+        !self.config.opts.no_sched
     }
 
     /// The files whose settings are in force.

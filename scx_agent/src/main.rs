@@ -16,6 +16,7 @@ mod globs;
 mod kernel;
 mod logging;
 mod memory;
+mod observe;
 mod preflight;
 mod questions;
 mod records;

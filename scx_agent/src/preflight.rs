@@ -4,6 +4,9 @@
 use anyhow::bail;
 use std::path::Path;
 
+const SCHED_EXT: &str = "sched_ext";
+const KERNEL_CONFIG: &str = "kernel configuration";
+
 /// Where the kernel's files are; another root in tests.
 pub struct Host<'a> {
     pub root: &'a Path,
@@ -30,16 +33,20 @@ impl Host<'_> {
         std::fs::read_to_string(self.root.join(path.trim_start_matches('/'))).unwrap_or_default()
     }
 
-    /// Checks everything the scheduler needs of this host; nothing is changed.
+    /// Checks everything the scheduler needs of this host, or with `no_sched` what its memory half
+    /// needs; nothing is changed.
     ///
     /// # Errors
     /// The first thing that is missing, and what to do about it.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub fn check(&self, no_sched: bool) -> anyhow::Result<()> {
         if self.euid != 0 {
-            bail!("loading a scheduler needs root; run it with sudo");
+            bail!("loading programs into the kernel needs root; run it with sudo");
         }
-        for need in self.needs() {
+        for need in self.needs().into_iter().filter(|n| n.for_memory || !no_sched) {
             need.found.map_err(anyhow::Error::msg)?;
+        }
+        if no_sched {
+            return Ok(());
         }
         if let Some((state, ops)) = self.loaded() {
             bail!(
@@ -61,17 +68,19 @@ impl Host<'_> {
     pub fn needs(&self) -> Vec<Need> {
         let need = |name, there: bool, ok: &str, missing: String| Need {
             name,
+            for_memory: !matches!(name, SCHED_EXT | KERNEL_CONFIG),
             found: if there { Ok(ok.into()) } else { Err(missing) },
         };
         let config = format!("/boot/config-{}", self.release);
         vec![
             need(
-                "sched_ext",
+                SCHED_EXT,
                 self.has("/sys/kernel/sched_ext/state"),
                 "schedulers can be loaded",
                 format!(
                     "kernel {} has no sched_ext (CONFIG_SCHED_CLASS_EXT); boot a kernel 6.16 or newer that has it, \
-                     such as Debian's backports or Ubuntu 25.10, or try it in a VM with scripts/demo",
+                     such as Debian's backports or Ubuntu 25.10, have agents' memory managed alone with --no-sched, or \
+                     try it in a VM with scripts/demo",
                     self.release
                 ),
             ),
@@ -82,7 +91,7 @@ impl Host<'_> {
                 "/sys/kernel/btf/vmlinux is not there; boot a kernel with CONFIG_DEBUG_INFO_BTF".into(),
             ),
             need(
-                "kernel configuration",
+                KERNEL_CONFIG,
                 self.has(&config) || self.has("/proc/config.gz"),
                 "loaders can read it",
                 format!(
@@ -104,6 +113,8 @@ impl Host<'_> {
 #[derive(Debug)]
 pub struct Need {
     pub name: &'static str,
+    /// The memory half alone needs it, too.
+    pub for_memory: bool,
     /// What it is for; or what is missing, and what to do about it.
     pub found: Result<String, String>,
 }
@@ -129,7 +140,7 @@ mod tests {
     }
 
     fn check(root: &Path, euid: u32) -> anyhow::Result<()> {
-        Host { root, euid, release: "7.0".into() }.check()
+        Host { root, euid, release: "7.0".into() }.check(false)
     }
 
     #[test]
@@ -147,6 +158,12 @@ mod tests {
             let e = check(&root, 0).unwrap_err().to_string();
             assert!(e.contains(word), "{e}");
         }
+        let alone = |root: &Path| Host { root, euid: 0, release: "7.0".into() }.check(true);
+        assert!(alone(&root).unwrap_err().to_string().contains("BTF"));
+        for path in ["sys/fs/cgroup/cgroup.controllers", "sys/kernel/btf/vmlinux"] {
+            fs::write(root.join(path), "").unwrap();
+        }
+        alone(&root).unwrap();
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -10,17 +10,19 @@ use crate::explain;
 use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
 use crate::kernel::Kernel;
 use crate::memory;
+use crate::observe;
 use crate::questions::{self, Answer, Question, Waker};
 use crate::stats::Metrics;
 use crate::status::Status;
 use crate::tags;
 use anyhow::{bail, Context, Result};
+use libbpf_rs::skel::OpenSkel;
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use log::{info, warn};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use scx_stats::prelude::*;
-use scx_utils::{scx_ops_attach, scx_ops_load, scx_ops_open, uei_exited, uei_report, UserExitInfo};
+use scx_utils::{scx_ops_attach, scx_ops_load, scx_ops_open, uei_exited, uei_report};
 use std::cell::RefCell;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
@@ -31,7 +33,8 @@ const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 /// How long the main loop sleeps when nothing happens; also how fast a signal is noticed.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// A loaded and enabled scheduler; dropping it gives the host back to its default scheduler.
+/// A loaded and enabled scheduler; dropping it gives the host back to its default scheduler. With
+/// `--no-sched` its programs watch only.
 pub struct Scheduler<'a> {
     skel: BpfSkel<'a>,
     link: Option<Link>,
@@ -58,8 +61,11 @@ impl<'a> Scheduler<'a> {
     ) -> Result<Self> {
         let mut builder = BpfSkelBuilder::default();
         builder.obj_builder.debug(opts.verbose > 2);
-        let mut skel = scx_ops_open!(builder, object, agent_ops, None)
-            .context("cannot open the kernel half; is /sys/kernel/btf/vmlinux that of the running kernel?")?;
+        let mut skel = match opts.no_sched {
+            true => observe::open(builder, object),
+            false => scx_ops_open!(builder, object, agent_ops, None),
+        }
+        .context("cannot open the kernel half; is /sys/kernel/btf/vmlinux that of the running kernel?")?;
         skel.struct_ops.agent_ops_mut().exit_dump_len = opts.exit_dump_len;
         set_knobs(&mut skel, opts)?;
         // Without it (no CONFIG_SECURITY) jobs of shells are told by their execs alone.
@@ -67,7 +73,13 @@ impl<'a> Scheduler<'a> {
             btf.type_by_name::<libbpf_rs::btf::types::Func>("security_task_setpgid").is_some()
         });
         skel.progs.on_setpgid.set_autoload(seen);
-        let mut skel = scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?;
+        let mut skel = match opts.no_sched {
+            true => skel.load().context(
+                "the kernel refuses the programs that tell agents' phases; nothing was changed (-vvv shows the \
+                 verifier's log)",
+            )?,
+            false => scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?,
+        };
 
         let told = memory.as_ref().map(|m| m.messages.clone());
         let agents =
@@ -79,8 +91,15 @@ impl<'a> Scheduler<'a> {
             0
         })?;
         let events = ring.build()?;
-        let link =
-            Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?);
+        let link = match opts.no_sched {
+            true => {
+                observe::start(&mut skel)?;
+                None
+            }
+            false => {
+                Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?)
+            }
+        };
         let waker = Waker::new()?;
         let stats =
             StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
@@ -115,17 +134,16 @@ impl<'a> Scheduler<'a> {
                 format!("agents are {}", globs.join(", "))
             }
         };
-        println!(
-            "scx_agent {} is scheduling: {agents} agents with tasks now; {how}",
-            env!("CARGO_PKG_VERSION")
-        );
+        let what = if opts.no_sched { "watching, and schedules nothing" } else { "scheduling" };
+        println!("scx_agent {} is {what}: {agents} agents with tasks now; {how}", env!("CARGO_PKG_VERSION"));
     }
 
     /// Serve events and statistics until `daemon` is told to stop or until the kernel ends the scheduler.
+    /// True if it is to be started again.
     ///
     /// # Errors
     /// The kernel ejected the scheduler; its reason.
-    pub fn run(&mut self, daemon: &mut Daemon) -> Result<UserExitInfo> {
+    pub fn run(&mut self, daemon: &mut Daemon) -> Result<bool> {
         let (answers, requests) = self.stats.channels();
         while !daemon.stopping() && !uei_exited!(&self.skel, uei) {
             self.sleep()?;
@@ -140,7 +158,7 @@ impl<'a> Scheduler<'a> {
             }
             daemon.round();
         }
-        let _ = self.link.take();
+        let scheduled = self.link.take().is_some();
         self.events.consume()?;
         self.agents.borrow_mut().flush();
         let m = self.metrics()?;
@@ -155,7 +173,10 @@ impl<'a> Scheduler<'a> {
         if m.lost_events > 0 {
             warn!("{} events were lost: the daemon could not keep up", m.lost_events);
         }
-        uei_report!(&self.skel, uei)
+        match scheduled {
+            true => uei_report!(&self.skel, uei).map(|e| e.should_restart()),
+            false => Ok(false),
+        }
     }
 
     /// Until there are events, or somebody wants something, or for [`POLL`].

@@ -22,6 +22,8 @@ pub struct Status {
     /// Seconds since the daemon began.
     pub uptime_s: f64,
     pub kernel: String,
+    /// False if it was told to watch only.
+    pub schedules: bool,
     /// The kernel's own word: `enabled`, if it schedules.
     pub state: String,
     /// The scheduler's name in the kernel.
@@ -53,6 +55,7 @@ impl Status {
             pid: std::process::id(),
             uptime_s: daemon.started().elapsed().as_secs_f64(),
             kernel: read("/proc/sys/kernel/osrelease"),
+            schedules: daemon.schedules(),
             state: read("/sys/kernel/sched_ext/state"),
             ops: read("/sys/kernel/sched_ext/root/ops"),
             metrics,
@@ -69,7 +72,7 @@ impl Status {
     fn judge(&mut self) {
         let m = &self.metrics;
         let mut warnings = Vec::new();
-        if self.state != "enabled" {
+        if self.schedules && self.state != "enabled" {
             warnings.push(format!("the kernel does not run the scheduler: its state is {:?}", self.state));
         }
         for (n, what) in [
@@ -114,7 +117,11 @@ impl Status {
         for n in &self.notes {
             line("note", n.clone());
         }
-        line("scheduler", format!("{} ({:?}), kernel {}", self.state, self.ops, self.kernel));
+        let scheduler = match self.schedules {
+            true => format!("{} ({:?})", self.state, self.ops),
+            false => "not ours (--no-sched)".into(),
+        };
+        line("scheduler", format!("{scheduler}, kernel {}", self.kernel));
         line("process", format!("{}, for {}", self.pid, lasted(self.uptime_s)));
         line(
             "agents",
@@ -165,7 +172,7 @@ mod tests {
     use super::*;
 
     fn judged(change: impl Fn(&mut Status)) -> Status {
-        let mut s = Status { state: "enabled".into(), ..Status::default() };
+        let mut s = Status { schedules: true, state: "enabled".into(), ..Status::default() };
         change(&mut s);
         s.judge();
         s
@@ -186,6 +193,8 @@ mod tests {
             assert!(!s.healthy && s.warnings.len() == 1 && s.warnings[0].contains(word), "{s:?}");
             assert!(s.text().contains("NOT HEALTHY") && s.text().contains(word), "{}", s.text());
         }
+        let s = judged(|s| (s.schedules, s.state) = (false, "disabled".into()));
+        assert!(s.healthy && s.text().contains("--no-sched"), "{s:?}");
         let s = judged(|s| s.metrics.memory_foreign = 2);
         assert!(s.healthy && s.notes.len() == 1 && s.text().contains("is healthy"), "{s:?}");
     }

@@ -52,12 +52,16 @@ pub fn prepared() -> &'static Prepared {
             Ok(name) => name.parse().unwrap_or_else(|e| panic!("SCX_AGENT_TEST_KERNEL: {e}")),
             Err(_) => KernelChoice::default(),
         };
-        agentvm::prepare(&kernel, |step| eprintln!("agentvm: {step}")).unwrap_or_else(|e| {
-            panic!(
-                "the VM cannot be prepared, so nothing that needs a kernel was tested: {e:#}\n\
-                 It is downloaded once from this machine's Debian mirror; try `agentvm prepare`."
-            )
-        })
+        prepare(&kernel)
+    })
+}
+
+fn prepare(kernel: &KernelChoice) -> Prepared {
+    agentvm::prepare(kernel, |step| eprintln!("agentvm: {step}")).unwrap_or_else(|e| {
+        panic!(
+            "the VM cannot be prepared, so nothing that needs a kernel was tested: {e:#}\n\
+             It is downloaded once from this machine's Debian mirror; try `agentvm prepare`."
+        )
     })
 }
 
@@ -65,6 +69,7 @@ pub fn prepared() -> &'static Prepared {
 pub struct Boot {
     name: String,
     guest: Guest,
+    kernel: Option<KernelChoice>,
 }
 
 /// What a boot left.
@@ -88,7 +93,7 @@ impl Boot {
         let programs = ["scx_agent", "agentload"].map(|p| (bin.join(p), None));
         let guest =
             Guest { command: command.into(), programs: programs.into(), timeout_s: 900, ..Guest::default() };
-        Boot { name: name.into(), guest }
+        Boot { name: name.into(), guest, kernel: None }
     }
 
     /// Under systemd in a small Debian system, in which scx_agent is not installed.
@@ -128,6 +133,12 @@ impl Boot {
         self
     }
 
+    /// On the newest cloud kernel of this Debian suite, whatever kernel is to be tested otherwise.
+    pub fn suite(mut self, suite: &str) -> Boot {
+        self.kernel = Some(KernelChoice::Suite(suite.into()));
+        self
+    }
+
     /// With this much memory, as QEMU takes it.
     pub fn mem(mut self, mem: &str) -> Boot {
         self.guest.mem = mem.into();
@@ -159,12 +170,14 @@ impl Boot {
     pub fn run(self) -> Left {
         static ONE: Mutex<()> = Mutex::new(());
         let _one = ONE.lock().unwrap_or_else(|e| e.into_inner());
+        let other = self.kernel.as_ref().map(prepare);
+        let kernel = other.as_ref().unwrap_or_else(|| prepared());
         let dir = TempDir::new().expect("a folder for the guest's files");
         let (began, name) = (Instant::now(), &self.name);
         let say = |line: &str| println!("[{name} {:4.0} s] {line}", began.elapsed().as_secs_f64());
         say("booting");
         let outcome =
-            self.guest.run_prepared(prepared(), dir.path(), say).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+            self.guest.run_prepared(kernel, dir.path(), say).unwrap_or_else(|e| panic!("{name}: {e:#}"));
         say(&format!("done, {:.1} s in the guest", outcome.guest_s));
         let left = Left { outcome, dir };
         assert_eq!(left.outcome.status, 0, "{name}: the script failed:\n{}", left.diagnosis());

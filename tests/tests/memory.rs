@@ -116,3 +116,45 @@ fn a_call_dies_before_its_framework() {
     expect(&left, &facts, &[("left_adj", "500"), ("term_status", "0"), ("term_adj", "0 0")]);
     expect(&left, &facts, &[("term_files", "lock"), ("had_adj", "800"), ("killed_adj", "300 0 0")]);
 }
+
+#[test]
+fn memory_is_managed_without_sched_ext() {
+    // Debian 13's own kernel has no sched_ext; that of its backports cannot load a scheduler.
+    for suite in ["trixie", "sid"] {
+        let left = Boot::script("nosched").suite(suite).run();
+        left.assert_kernel_well();
+        let facts = left.facts();
+        if suite == "trixie" {
+            let refused = left.text("refused.err");
+            expect(&left, &facts, &[("sched_ext", ""), ("refused", "1")]);
+            assert!(refused.contains("has no sched_ext") && refused.contains("--no-sched"), "{refused}");
+        } else {
+            expect(&left, &facts, &[("sched_ext", "disabled")]);
+        }
+        // A framework that was there before, and what it starts while it is watched.
+        let all = [
+            ("wait_limited", "0"),
+            ("call_high", "max"),
+            ("settled", "0"),
+            ("healthy", "0"),
+            ("role", "framework"),
+            ("call", "tool"),
+            ("helper", "helper"),
+            ("term_status", "0"),
+            ("term_high", "max"),
+            ("limited", "0"),
+            ("killed_restored", "0"),
+        ];
+        expect(&left, &facts, &all);
+        let high = facts.number("wait_high") / MB;
+        assert!((155.0..200.0).contains(&high), "{high} MB");
+        let calls = left.text("calls.out");
+        println!("{calls}");
+        let line = calls.lines().find(|l| l.contains("spin.sh")).expect(&calls);
+        let cpu_s: f64 = line.split_whitespace().nth(5).unwrap().parse().expect(line);
+        let truth = facts.number("spun_s");
+        assert!((cpu_s - truth).abs() <= 0.05 + truth / 10.0, "{cpu_s} s, the kernel says {truth} s");
+        let log = left.text("watch.err");
+        assert!(!lines(&log, &["agent \"a\"", "memory.high", "-> max"]).is_empty(), "{log}");
+    }
+}
