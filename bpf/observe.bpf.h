@@ -17,7 +17,7 @@
 #include "service.bpf.h"
 #include "tick.bpf.h"
 
-/* Called by the user half once everything else is attached, before observe_tasks. */
+/* Called by the user half, before observe_tasks. */
 SEC("?syscall")
 int observe_start(void *ctx)
 {
@@ -39,7 +39,9 @@ int observe_tasks(struct bpf_iter__task *ctx)
 SEC("?tp_btf/sched_process_fork")
 int BPF_PROG(observe_fork, struct task_struct *parent, struct task_struct *p)
 {
-	task_begins(p, parent);
+	/* Not seen itself: both are placed by observe_tasks, the parent first. */
+	if (task_ctx(parent))
+		task_begins(p, parent);
 	return 0;
 }
 

@@ -37,11 +37,15 @@ pub fn open<'a>(builder: BpfSkelBuilder, object: &'a mut MaybeUninit<OpenObject>
         let wanted = program.name().to_str().is_some_and(|n| PROGRAMS.contains(&n));
         program.set_autoload(wanted);
     }
+    // Only once the tasks that are there have been seen.
+    skel.progs.observe_fork.set_autoattach(false);
     skel.maps.rodata_data.as_mut().context("the kernel half has no rodata")?.observing = true;
     Ok(skel)
 }
 
-/// Attaches it, and has it look at the tasks that are there.
+/// Attaches it, and has it look at the tasks that are there: parents first, and so before forks are
+/// seen, or a child that is forked just now is taken for the first of its agent; then again, at what
+/// was forked meanwhile.
 ///
 /// # Errors
 /// The kernel refuses to.
@@ -52,6 +56,13 @@ pub fn start(skel: &mut BpfSkel<'_>) -> Result<()> {
         let why = std::io::Error::from_raw_os_error(-status);
         return Err(why).context("the kernel half cannot start its timer");
     }
+    look_at_tasks(skel)?;
+    skel.links.observe_fork =
+        Some(skel.progs.observe_fork.attach().context("the kernel does not let the programs see forks")?);
+    look_at_tasks(skel)
+}
+
+fn look_at_tasks(skel: &BpfSkel<'_>) -> Result<()> {
     let tasks: &Link = skel.links.observe_tasks.as_ref().context("the look at all tasks is not attached")?;
     Iter::new(tasks)
         .and_then(|mut all| all.read_to_end(&mut Vec::new()).map_err(libbpf_rs::Error::from))

@@ -322,6 +322,7 @@ fn load_error(e: anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!(
         "this kernel's BTF describes its sched_ext functions wrongly (it was built with pahole older than 1.26, like \
          Debian's backported 7.1 and 7.2 and Ubuntu 24.04's kernels), so that no sched_ext scheduler loads; boot \
-         another kernel, such as Debian's backported 7.0 or sid's; nothing was changed"
+         another kernel, such as Debian's backported 7.0 or 7.3, or have agents' memory managed alone with --no-sched; \
+         nothing was changed"
     )
 }

@@ -151,7 +151,7 @@ fn memory_is_managed_without_sched_ext() {
         let calls = left.text("calls.out");
         println!("{calls}");
         let line = calls.lines().find(|l| l.contains("spin.sh")).expect(&calls);
-        let cpu_s: f64 = line.split_whitespace().nth(5).unwrap().parse().expect(line);
+        let cpu_s: f64 = line.split_whitespace().nth(6).unwrap().parse().expect(line);
         let truth = facts.number("spun_s");
         assert!((cpu_s - truth).abs() <= 0.05 + truth / 10.0, "{cpu_s} s, the kernel says {truth} s");
         let log = left.text("watch.err");
