@@ -5,15 +5,17 @@ use crate::bpf_intf;
 use crate::calls::category;
 use crate::calls::command;
 use crate::calls::{Call, Calls, Hint, Status};
+use crate::kernel::Kernel;
+use crate::lines::Lines;
 use crate::memory;
+use crate::metrics::Observed;
 use crate::records::{CallRecord, Raw};
 use crate::tags::OpenTags;
+use crate::view::{self, Totals};
 use crossbeam::channel::Sender;
-use log::{debug, info, warn};
+use log::{debug, info};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,12 @@ impl Phase {
             _ => None,
         }
     }
+}
+
+/// CLOCK_MONOTONIC, in ns.
+pub fn monotonic_ns() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// Why a task has its role.
@@ -142,17 +150,41 @@ pub struct Agent {
     pub history: VecDeque<Span>,
     /// What its hooks have announced.
     pub tags: OpenTags,
+    /// What its finished calls and phases come to.
+    pub totals: Totals,
+    /// One of those whose metrics are told apart.
+    pub labelled: bool,
+}
+
+impl Agent {
+    fn view(&self, since_ns: u64) -> view::Agent {
+        view::Agent {
+            name: self.name.clone(),
+            cgroup_id: self.cgroup_id,
+            phase: self.phase,
+            since_ns: self.since_ns,
+            history: self.history.iter().filter(|s| s.ended_ns > since_ns).copied().collect(),
+            totals: self.totals,
+            labelled: self.labelled,
+        }
+    }
 }
 
 /// Every agent there is, kept up to date by [`Agents::handle`].
 pub struct Agents {
     by_slot: BTreeMap<u32, Agent>,
     cgroup_root: PathBuf,
-    log: Option<(PathBuf, BufWriter<File>)>,
+    logs: Logs,
     /// Their tool calls.
     pub calls: Calls,
     /// The memory controller, if there is one.
     memory: Option<Sender<memory::Message>>,
+    /// Every call that has ended.
+    pub observed: Observed,
+    /// How many agents may be labelled, and how many are.
+    labels: (u64, u64),
+    /// Of agents that are not labelled, also of those that are gone.
+    others: Totals,
     /// Records that could not be understood.
     pub malformed: u64,
     /// CPU time of finished calls, in ns.
@@ -161,32 +193,58 @@ pub struct Agents {
     pub calls_wait_ns: u64,
 }
 
+/// What is written down of agents, if anything.
+#[derive(Debug, Default)]
+pub struct Logs {
+    /// Every [`Event`].
+    pub events: Option<Lines>,
+    /// Every finished call.
+    pub calls: Option<Lines>,
+}
+
+impl Logs {
+    fn flush(&mut self) {
+        for log in [&mut self.events, &mut self.calls].into_iter().flatten() {
+            log.flush();
+        }
+    }
+}
+
 impl Agents {
-    /// # Errors
-    /// The event log cannot be created.
-    pub fn new(
-        cgroup_root: &Path,
-        log: Option<&Path>,
-        memory: Option<Sender<memory::Message>>,
-    ) -> anyhow::Result<Self> {
-        use anyhow::Context;
-        let log = log
-            .map(|path| {
-                let file = File::create(path)
-                    .with_context(|| format!("cannot write the event log {}", path.display()));
-                file.map(|f| (path.to_path_buf(), BufWriter::new(f)))
-            })
-            .transpose()?;
-        Ok(Agents {
+    /// At most `labels` agents have metrics of their own at a time.
+    pub fn new(cgroup_root: &Path, logs: Logs, memory: Option<Sender<memory::Message>>, labels: u64) -> Self {
+        Agents {
             by_slot: BTreeMap::new(),
             cgroup_root: cgroup_root.into(),
-            log,
+            logs,
             calls: Calls::default(),
             memory,
+            observed: Observed::default(),
+            labels: (labels, 0),
+            others: Totals::default(),
             malformed: 0,
             calls_cpu_ns: 0,
             calls_wait_ns: 0,
-        })
+        }
+    }
+
+    /// All agents now, with their running calls as they are, and phases that ended after `since_ns`;
+    /// without the statistics.
+    pub fn view(&mut self, kernel: &Kernel, since_ns: u64) -> view::View {
+        let calls = self.calls.running_now(kernel);
+        let mut running = BTreeMap::<u64, (u64, u64)>::new();
+        for r in &calls {
+            let (cpu_ns, wait_ns) = running.entry(r.cgroup_id).or_default();
+            *cpu_ns += r.call.cpu_ns;
+            *wait_ns += r.call.wait_ns;
+        }
+        let mut agents: Vec<view::Agent> = self.by_slot.values().map(|a| a.view(since_ns)).collect();
+        for a in &mut agents {
+            let (cpu_ns, wait_ns) = running.get(&a.cgroup_id).copied().unwrap_or_default();
+            a.totals.cpu_ns += cpu_ns;
+            a.totals.wait_ns += wait_ns;
+        }
+        view::View { now_ns: monotonic_ns(), agents, calls, others: self.others, ..view::View::default() }
     }
 
     /// Number of agents, in all and by phase (LLM wait, framework, tool).
@@ -235,17 +293,14 @@ impl Agents {
                 )
             }
         }
-        self.write_log(&event);
+        if let Some(log) = &mut self.logs.events {
+            log.write(&event);
+        }
     }
 
-    /// Write out what the event log has buffered.
+    /// Write out what the logs have buffered.
     pub fn flush(&mut self) {
-        if let Some((path, out)) = &mut self.log {
-            if let Err(e) = out.flush() {
-                warn!("cannot write the event log {}: {e}; it ends here", path.display());
-                self.log = None;
-            }
-        }
+        self.logs.flush();
     }
 
     /// Tell the memory controller, before anything else is done with an event.
@@ -253,17 +308,6 @@ impl Agents {
         if let Some(memory) = &self.memory {
             // One that has ended has put its knobs back.
             let _ = memory.send(message);
-        }
-    }
-
-    fn write_log(&mut self, event: &Event) {
-        let Some((path, out)) = &mut self.log else { return };
-        let written = serde_json::to_writer(&mut *out, event)
-            .map_err(std::io::Error::from)
-            .and_then(|()| out.write_all(b"\n"));
-        if let Err(e) = written {
-            warn!("cannot write the event log {}: {e}; it ends here", path.display());
-            self.log = None;
         }
     }
 
@@ -287,14 +331,19 @@ impl Agents {
                     since_ns: at_ns,
                     history: VecDeque::new(),
                     tags: OpenTags::default(),
+                    totals: Totals::default(),
+                    labelled: self.labels.1 < self.labels.0,
                 };
-                self.by_slot.insert(raw.group, agent);
+                self.labels.1 += u64::from(agent.labelled);
+                let before = self.by_slot.insert(raw.group, agent);
+                self.labels.1 -= u64::from(before.is_some_and(|a| a.labelled));
                 Some(Event::Agent { at_ns, agent: name, cgroup_id: raw.cgroup_id })
             }
             bpf_intf::agent_event_type_EVENT_AGENT_GONE => {
                 self.tell(memory::Message::Gone { id: raw.cgroup_id });
                 let agent = self.name(raw.group);
-                self.by_slot.remove(&raw.group);
+                let gone = self.by_slot.remove(&raw.group);
+                self.labels.1 -= u64::from(gone.is_some_and(|a| a.labelled));
                 self.calls.gone(raw.cgroup_id);
                 Some(Event::AgentGone { at_ns, agent })
             }
@@ -308,6 +357,7 @@ impl Agents {
                     a.history.push_back(Span { phase: from, ended_ns: at_ns, lasted_ns: raw.phase_ns });
                     (a.phase, a.since_ns) = (to, at_ns);
                 }
+                self.add(&raw, |t| t.phase(from, raw.phase_ns));
                 Some(Event::Phase { at_ns, agent: self.name(raw.group), from, to, lasted_ns: raw.phase_ns })
             }
             bpf_intf::agent_event_type_EVENT_HELPER => Some(Event::Helper {
@@ -341,14 +391,22 @@ impl Agents {
                     let (id, pid, lasted) = (raw.cgroup_id, raw.pid, Duration::from_nanos(raw.wall_ns));
                     self.tell(memory::Message::Killed { id, pid, comm: comm.clone(), lasted });
                 }
-                self.calls.end(raw.call_slot, raw.call, |c| {
+                let status = Status::from_wait(raw.exit_code);
+                self.add(&raw, |t| t.ended(status, raw.cpu_ns, raw.wait_ns));
+                let ended = self.calls.end(raw.call_slot, raw.call, |c| {
                     c.wall_ns = raw.wall_ns;
                     c.cpu_ns = raw.cpu_ns;
                     c.wait_ns = raw.wait_ns;
                     c.processes = raw.processes;
                     c.peak_width = raw.peak_width;
-                    c.status = Some(Status::from_wait(raw.exit_code));
+                    c.status = Some(status);
                 });
+                if let Some(call) = ended {
+                    self.observed.call(call);
+                    if let Some(log) = &mut self.logs.calls {
+                        log.write(call);
+                    }
+                }
                 Some(Event::CallEnd {
                     at_ns,
                     agent: self.name(raw.group),
@@ -368,9 +426,35 @@ impl Agents {
         event.map(Decoded::Event)
     }
 
+    /// Cgroup of the agent that is called `name`.
+    ///
+    /// # Errors
+    /// There is none, or more than one, in a sentence.
+    pub fn named(&self, name: &str) -> Result<u64, String> {
+        let mut all = self.by_slot.values().filter(|a| a.name == name);
+        match (all.next(), all.count()) {
+            (None, _) => {
+                Err(format!("there is no agent {name:?}; `scx_agent top` shows those that there are"))
+            }
+            (Some(a), 0) => Ok(a.cgroup_id),
+            (_, more) => Err(format!("{} agents are called {name:?}: none is meant", more + 1)),
+        }
+    }
+
     /// The agent in `slot`, if it is still the one with this cgroup.
     pub fn agent(&mut self, slot: u32, cgroup_id: u64) -> Option<&mut Agent> {
         self.by_slot.get_mut(&slot).filter(|a| a.cgroup_id == cgroup_id)
+    }
+
+    /// Adds to the totals of the agent that the record is of, or of those without a label.
+    fn add(&mut self, raw: &Raw, add: impl Fn(&mut Totals)) {
+        if let Some(a) = self.agent(raw.group, raw.cgroup_id) {
+            add(&mut a.totals);
+            if a.labelled {
+                return;
+            }
+        }
+        add(&mut self.others);
     }
 
     fn call_begins(&mut self, raw: &Raw, begin: &CallRecord, agent: String, rule: &str) {
@@ -391,6 +475,7 @@ impl Agents {
             peak_width: 0,
             retry: None,
             status: None,
+            ended_by: None,
             tag: None,
             hint: Hint::of_process(Path::new("/proc"), raw.pid),
             evidence: begin.evidence(),
@@ -464,7 +549,7 @@ mod tests {
 
     #[test]
     fn phases_and_calls_are_counted() {
-        let mut a = Agents::new(Path::new("/nonexistent"), None, None).unwrap();
+        let mut a = Agents::new(Path::new("/nonexistent"), Logs::default(), None, 1);
         a.handle(bytes(&event(bpf_intf::agent_event_type_EVENT_AGENT)));
         assert_eq!(a.counts(), (1, [1, 0, 0]));
         let mut p = event(bpf_intf::agent_event_type_EVENT_PHASE);
@@ -475,14 +560,41 @@ mod tests {
         c.cpu_ns = 5;
         a.handle(bytes(&c));
         assert_eq!(a.calls_cpu_ns, 5);
+        let agent = &a.by_slot[&3];
+        assert!(agent.labelled && agent.totals.calls == 1 && agent.totals.failed == 0);
         a.handle(bytes(&event(bpf_intf::agent_event_type_EVENT_AGENT_GONE)));
         assert_eq!(a.counts(), (0, [0, 0, 0]));
         assert_eq!(a.malformed, 0);
     }
 
     #[test]
+    fn agents_without_a_label_are_told_together_and_for_ever() {
+        let mut a = Agents::new(Path::new("/nonexistent"), Logs::default(), None, 1);
+        let of = |type_, group: u32| {
+            let mut e = event(type_);
+            (e.group, e.cgroup_id, e.cpu_ns, e.exit_code) = (group, group.into(), 7, 1 << 8);
+            e
+        };
+        for group in 1..=3 {
+            a.handle(bytes(&of(bpf_intf::agent_event_type_EVENT_AGENT, group)));
+            a.handle(bytes(&of(bpf_intf::agent_event_type_EVENT_CALL_END, group)));
+        }
+        assert_eq!(a.by_slot.values().map(|a| a.labelled).collect::<Vec<_>>(), [true, false, false]);
+        for group in 1..=2 {
+            a.handle(bytes(&of(bpf_intf::agent_event_type_EVENT_AGENT_GONE, group)));
+        }
+        assert_eq!((a.others.calls, a.others.failed, a.others.cpu_ns), (2, 2, 14));
+        a.handle(bytes(&of(bpf_intf::agent_event_type_EVENT_AGENT, 4)));
+        assert_eq!(
+            a.by_slot.values().map(|a| a.labelled).collect::<Vec<_>>(),
+            [false, true],
+            "a label is free"
+        );
+    }
+
+    #[test]
     fn anything_else_is_counted_not_believed() {
-        let mut a = Agents::new(Path::new("/nonexistent"), None, None).unwrap();
+        let mut a = Agents::new(Path::new("/nonexistent"), Logs::default(), None, 1);
         a.handle(&[]);
         a.handle(&[0xff; 16]);
         a.handle(bytes(&event(99)));

@@ -107,6 +107,12 @@ pub struct Opts {
     pub version: bool,
 
     #[command(flatten)]
+    pub limit: crate::calls::limit::Options,
+
+    #[command(flatten)]
+    pub metrics: crate::metrics::Options,
+
+    #[command(flatten)]
     pub memory: crate::memory::Options,
 
     #[command(subcommand)]

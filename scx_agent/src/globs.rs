@@ -28,6 +28,9 @@ pub const CONTAINER_GLOBS: &[&str] = &[
     "system.slice/run-*.scope",
 ];
 
+/// What `scx_agent ci` runs is always an agent.
+pub const CI_GLOB: &str = "scx_agent.ci/*";
+
 /// Comms of agent frameworks that nothing else has. Others (`node`, `python`, `MainThread`) are
 /// anybody's: such agents are named with `--agent-cgroup`.
 pub const FRAMEWORK_COMMS: &[&str] =
@@ -131,6 +134,7 @@ mod tests {
     fn every_container_shape_parses() {
         let n = CONTAINER_GLOBS.iter().filter(|g| g.parse::<Glob>().is_ok()).count();
         assert_eq!(n, CONTAINER_GLOBS.len());
+        assert_eq!(CI_GLOB, format!("{}/*", crate::ci::FOLDER));
         assert!(n < bpf_intf::agent_consts_AGENT_MAX_GLOBS as usize);
         let comms = FRAMEWORK_COMMS.len() + GENERIC_COMMS.len();
         assert!(comms < bpf_intf::agent_consts_AGENT_MAX_COMMS as usize);

@@ -7,6 +7,7 @@ mod bpf_intf;
 #[rustfmt::skip]
 mod bpf_skel;
 mod calls;
+mod ci;
 mod cli;
 mod commands;
 mod config;
@@ -14,9 +15,12 @@ mod daemon;
 mod explain;
 mod globs;
 mod kernel;
+mod lines;
 mod logging;
 mod memory;
+mod metrics;
 mod observe;
+mod operate;
 mod preflight;
 mod questions;
 mod records;
@@ -24,6 +28,9 @@ mod scheduler;
 mod stats;
 mod status;
 mod tags;
+mod top;
+mod usage;
+mod view;
 
 use anyhow::Result;
 use clap::Parser;
@@ -35,7 +42,7 @@ fn main() -> ExitCode {
     logging::init(opts.verbose);
     scx_utils::init_libbpf_logging(None);
     match run(&opts) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) => {
             eprintln!("scx_agent: {e:#}");
             ExitCode::FAILURE
@@ -43,18 +50,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(opts: &Opts) -> Result<()> {
+fn run(opts: &Opts) -> Result<ExitCode> {
     if opts.version {
         println!("scx_agent {}", scx_utils::build_id::full_version(env!("CARGO_PKG_VERSION")));
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     if opts.help_stats {
         questions::server_data(&questions::Waker::new()?).describe_meta(&mut std::io::stdout(), None)?;
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some(command) = &opts.command {
-        return command.run();
+        return command.run(opts.config.as_deref());
     }
+    schedule(opts).map(|()| ExitCode::SUCCESS)
+}
+
+fn schedule(opts: &Opts) -> Result<()> {
     if let Some(daemon) = opts.memory.memory_guard {
         return memory::guard(daemon);
     }

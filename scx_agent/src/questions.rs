@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Target of `scx_agent calls`.
 pub const CALLS: &str = "calls";
@@ -18,6 +19,15 @@ pub const CALLS: &str = "calls";
 pub const EXPLAIN: &str = "explain";
 /// Target of `scx_agent status`.
 pub const STATUS: &str = "status";
+
+/// Target of `scx_agent top`: a [`crate::view::View`], with phases that ended after the argument
+/// `since_ns`.
+pub const VIEW: &str = "view";
+
+/// Target of `scx_agent pause`: the arguments are `agent` and `seconds`.
+pub const PAUSE: &str = "pause";
+/// Target of `scx_agent resume`: the argument is `agent`.
+pub const RESUME: &str = "resume";
 
 /// One question to the thread that knows the answers.
 #[derive(Debug)]
@@ -34,6 +44,8 @@ pub enum Answer {
     Metrics(Box<Metrics>),
     /// Of [`Question::About`]: what is sent back as JSON, or one sentence on why there is none.
     About(Result<Value, String>),
+    /// Of [`Question::About`]: somebody else answers, with one sentence.
+    Later(Receiver<Result<String, String>>),
 }
 
 /// Wakes the main loop: something was put into one of its channels.
@@ -66,10 +78,13 @@ impl Waker {
     }
 }
 
+/// How long another thread has for [`Answer::Later`]; whoever asks waits longer.
+const LATER: Duration = Duration::from_secs(4);
+
 /// What the socket offers. Each client gets counters of the statistics since its own last question.
 pub fn server_data(waker: &Waker) -> StatsServerData<Question, Answer> {
     let mut data = StatsServerData::new().add_meta(Metrics::meta()).add_ops("top", metrics(waker.clone()));
-    for target in [CALLS, EXPLAIN, STATUS] {
+    for target in [CALLS, EXPLAIN, STATUS, VIEW, PAUSE, RESUME] {
         data = data.add_ops(target, about(target, waker.clone()));
     }
     data
@@ -86,7 +101,7 @@ fn ask(question: Question, (questions, answers): Channels<'_>, waker: &Waker) ->
 fn metrics(waker: Waker) -> StatsOps<Question, Answer> {
     let now = move |channels: Channels<'_>| match ask(Question::Metrics, channels, &waker)? {
         Answer::Metrics(m) => Ok(*m),
-        Answer::About(_) => anyhow::bail!("an answer to another question"),
+        Answer::About(_) | Answer::Later(_) => anyhow::bail!("an answer to another question"),
     };
     let open: Box<dyn StatsOpener<Question, Answer>> = Box::new(move |channels| {
         let (mut prev, now) = (now(channels)?, now.clone());
@@ -107,6 +122,10 @@ fn about(target: &'static str, waker: Waker) -> StatsOps<Question, Answer> {
         let read: Box<dyn StatsReader<Question, Answer>> = Box::new(move |args, channels| {
             match ask(Question::About(target, args.clone()), channels, &waker)? {
                 Answer::About(answer) => Ok(serde_json::to_value(answer)?),
+                Answer::Later(answer) => {
+                    let silent = |_| Err("no answer came in time; see the log".to_string());
+                    Ok(serde_json::to_value(answer.recv_timeout(LATER).unwrap_or_else(silent))?)
+                }
                 Answer::Metrics(_) => anyhow::bail!("an answer to another question"),
             }
         });

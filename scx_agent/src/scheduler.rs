@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Loads the kernel half, serves its statistics and events until it ends.
 
-use crate::agents::Agents;
+use crate::agents::{monotonic_ns, Agents, Logs};
 use crate::bpf_intf;
 use crate::bpf_skel::*;
+use crate::calls::limit::Limit;
 use crate::cli::Opts;
 use crate::daemon::Daemon;
 use crate::explain;
-use crate::globs::{Glob, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
+use crate::globs::{Glob, CI_GLOB, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
 use crate::kernel::Kernel;
+use crate::lines::Lines;
 use crate::memory;
+use crate::metrics;
 use crate::observe;
+use crate::operate;
 use crate::questions::{self, Answer, Question, Waker};
 use crate::stats::Metrics;
 use crate::status::Status;
 use crate::tags;
+use crate::view::View;
 use anyhow::{bail, Context, Result};
 use libbpf_rs::skel::OpenSkel;
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
@@ -45,7 +50,10 @@ pub struct Scheduler<'a> {
     kernel: Kernel,
     /// None where its socket cannot be made.
     tags: Option<tags::Server>,
+    /// None where nobody wants them, or the port is taken.
+    metrics: Option<metrics::Server>,
     memory: Option<memory::Link>,
+    limit: Limit,
     check_roles: bool,
 }
 
@@ -81,9 +89,22 @@ impl<'a> Scheduler<'a> {
             false => scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?,
         };
 
+        let logs = Logs {
+            events: opts.events.as_deref().map(Lines::create).transpose()?,
+            calls: opts
+                .metrics
+                .call_log
+                .as_deref()
+                .map(|path| Lines::rotating(path, opts.metrics.rotation()))
+                .transpose()?,
+        };
         let told = memory.as_ref().map(|m| m.messages.clone());
-        let agents =
-            Rc::new(RefCell::new(Agents::new(Path::new(CGROUP_ROOT), opts.events.as_deref(), told)?));
+        let agents = Rc::new(RefCell::new(Agents::new(
+            Path::new(CGROUP_ROOT),
+            logs,
+            told,
+            opts.metrics.metrics_agents,
+        )));
         let mut ring = RingBufferBuilder::new();
         let sink = agents.clone();
         ring.add(&skel.maps.events, move |record| {
@@ -91,6 +112,8 @@ impl<'a> Scheduler<'a> {
             0
         })?;
         let events = ring.build()?;
+        let waker = Waker::new()?;
+        let metrics = metrics_server(&opts.metrics, agents.borrow().observed.clone(), &waker)?;
         let link = match opts.no_sched {
             true => {
                 observe::start(&mut skel)?;
@@ -100,7 +123,6 @@ impl<'a> Scheduler<'a> {
                 Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?)
             }
         };
-        let waker = Waker::new()?;
         let stats =
             StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
         let kernel = Kernel::new(&skel)?;
@@ -109,8 +131,22 @@ impl<'a> Scheduler<'a> {
         let tags = tags::Server::start(Path::new(tags::SOCKET), agent_of, waker.clone())
             .inspect_err(|e| warn!("no tags are taken: {e:#}"))
             .ok();
+        let limit = Limit::new(&opts.limit);
         let check_roles = opts.check_roles;
-        let this = Scheduler { skel, link, events, agents, stats, waker, kernel, tags, memory, check_roles };
+        let this = Scheduler {
+            skel,
+            link,
+            events,
+            agents,
+            stats,
+            waker,
+            kernel,
+            tags,
+            metrics,
+            memory,
+            limit,
+            check_roles,
+        };
         this.events.consume()?;
         this.report_found(opts);
         Ok(this)
@@ -156,12 +192,17 @@ impl<'a> Scheduler<'a> {
             for question in requests.try_iter() {
                 answers.send(self.answer(question, daemon)?)?;
             }
+            for inquiry in self.metrics.iter().flat_map(|m| m.inquiries.try_iter()) {
+                // Whoever asked may not wait any more.
+                let _ = inquiry.send(self.view(u64::MAX)?);
+            }
+            self.limit.round(&mut self.agents.borrow_mut().calls, &self.kernel, monotonic_ns());
             daemon.round();
         }
         let scheduled = self.link.take().is_some();
         self.events.consume()?;
         self.agents.borrow_mut().flush();
-        let m = self.metrics()?;
+        let m = self.counters()?;
         if self.check_roles {
             info!(
                 "roles: {} told late; below agents' cgroups {} ns in calls, {} ns elsewhere",
@@ -195,11 +236,17 @@ impl<'a> Scheduler<'a> {
 
     fn answer(&self, question: Question, daemon: &Daemon) -> Result<Answer> {
         Ok(match question {
-            Question::Metrics => Answer::Metrics(Box::new(self.metrics()?)),
+            Question::Metrics => Answer::Metrics(Box::new(self.counters()?)),
+            Question::About(questions::PAUSE, args) => operate::pause(&args, &self.agents.borrow(), daemon),
+            Question::About(questions::RESUME, args) => operate::resume(&args, &self.agents.borrow(), daemon),
             Question::About(target, args) => Answer::About(match target {
                 questions::CALLS => self.agents.borrow_mut().calls.answer(&args, &self.kernel),
                 questions::EXPLAIN => explain::answer(&args, &mut self.agents.borrow_mut(), &self.kernel),
-                questions::STATUS => Ok(serde_json::to_value(Status::now(daemon, self.metrics()?))?),
+                questions::STATUS => Ok(serde_json::to_value(Status::now(daemon, self.counters()?))?),
+                questions::VIEW => {
+                    let since_ns = args.get("since_ns").and_then(|n| n.parse().ok()).unwrap_or(0);
+                    Ok(serde_json::to_value(self.view(since_ns)?)?)
+                }
                 _ => Err(format!("nothing is known about {target}")),
             }),
         })
@@ -210,7 +257,13 @@ impl<'a> Scheduler<'a> {
         Ok(cpus.into_iter().flatten().map(|v| v.try_into().map_or(0, u64::from_ne_bytes)).sum())
     }
 
-    fn metrics(&self) -> Result<Metrics> {
+    /// All there is to show now, with phases that ended after `since_ns`.
+    fn view(&self, since_ns: u64) -> Result<View> {
+        let metrics = self.counters()?;
+        Ok(View { metrics, ..self.agents.borrow_mut().view(&self.kernel, since_ns) })
+    }
+
+    fn counters(&self) -> Result<Metrics> {
         let agents = self.agents.borrow();
         let (n, [llm_wait, framework, tool]) = agents.counts();
         let calls = self.counter(bpf_intf::agent_stat_STAT_CALLS)?;
@@ -223,6 +276,7 @@ impl<'a> Scheduler<'a> {
             memory_reclaimed_mb: memory.reclaimed_mb,
             memory_foreign: memory.foreign,
             memory_oom_kills: memory.oom_kills,
+            memory_paused: memory.paused,
             agents: n,
             groups_active: data.nr_active_groups.into(),
             quantum_ms: data.round_quantum_ns / 1_000_000,
@@ -250,14 +304,40 @@ impl<'a> Scheduler<'a> {
     }
 }
 
+/// The metrics' server. That somebody else has the port matters only if it was asked for.
+///
+/// # Errors
+/// It cannot listen at the address that was given.
+fn metrics_server(
+    options: &metrics::Options,
+    observed: metrics::Observed,
+    waker: &Waker,
+) -> Result<Option<metrics::Server>> {
+    let server = metrics::Server::start(options, observed, waker.clone());
+    match (server, options.metrics) {
+        (Err(e), metrics::Listen::Loopback) => {
+            warn!("no metrics are served: {e:#}; name another address with --metrics, or off");
+            Ok(None)
+        }
+        (Err(e), _) => Err(e.context("--metrics")),
+        (Ok(server), _) => {
+            if let Some(s) = &server {
+                info!("metrics are at http://{}/metrics", s.address);
+            }
+            Ok(server)
+        }
+    }
+}
+
 /// Put the options where the kernel half reads them.
 fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     let named = !opts.agent_cgroups.is_empty();
-    let globs: Vec<Glob> = if named {
+    let mut globs: Vec<Glob> = if named {
         opts.agent_cgroups.clone()
     } else {
         CONTAINER_GLOBS.iter().map(|g| g.parse().expect("built-in globs are valid")).collect()
     };
+    globs.push(CI_GLOB.parse().expect("built-in globs are valid")); // last, see below
     let mut comms: Vec<&str> = FRAMEWORK_COMMS.to_vec();
     comms.extend(opts.framework_comms.iter().map(String::as_str));
     let generic: &[&str] = if named { GENERIC_COMMS } else { &[] };
@@ -265,7 +345,7 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     let max_globs = bpf_intf::agent_consts_AGENT_MAX_GLOBS as usize;
     let max_comms = bpf_intf::agent_consts_AGENT_MAX_COMMS as usize;
     if globs.len() > max_globs {
-        bail!("{} --agent-cgroup globs, at most {max_globs} are supported", globs.len());
+        bail!("{} --agent-cgroup globs, at most {} are supported", globs.len() - 1, max_globs - 1);
     }
     if comms.len() > max_comms {
         bail!("{} framework comms with the known ones, at most {max_comms} are supported", comms.len());
@@ -295,7 +375,8 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     };
     for (i, glob) in globs.iter().enumerate() {
         rodata.glob_depth[i] = glob.parts().len() as u32;
-        rodata.glob_flags[i] = kind;
+        rodata.glob_flags[i] =
+            if i + 1 == globs.len() { bpf_intf::agent_group_flags_GROUP_AGENT } else { kind };
         for (to, part) in rodata.glob_parts[i].iter_mut().zip(glob.parts()) {
             for (to, c) in to.iter_mut().zip(part.bytes()) {
                 *to = c as _;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[stat_doc]
-#[derive(Clone, Debug, Default, Serialize, Deserialize, Stats)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Stats)]
 #[stat(top)]
 pub struct Metrics {
     #[stat(desc = "Agents now")]
@@ -68,6 +68,8 @@ pub struct Metrics {
     pub memory_reclaimed_mb: u64,
     #[stat(desc = "Processes of agents that the kernel killed for want of memory")]
     pub memory_oom_kills: u64,
+    #[stat(desc = "Agents that an operator has paused")]
+    pub memory_paused: u64,
     #[stat(desc = "Agents whose memory.high somebody else sets, left alone")]
     pub memory_foreign: u64,
 }

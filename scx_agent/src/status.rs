@@ -96,6 +96,9 @@ impl Status {
                 m.memory_foreign
             ));
         }
+        if m.memory_paused > 0 {
+            notes.push(format!("{} agents are paused by an operator", m.memory_paused));
+        }
         if self.memory.as_ref().is_some_and(|m| m.pressed) {
             notes.push("the host is short of memory: the newest tool calls are throttled".into());
         }
@@ -157,7 +160,7 @@ fn memory_now(link: &memory::Link) -> Memory {
 }
 
 /// Seconds as a person says them.
-fn lasted(s: f64) -> String {
+pub fn lasted(s: f64) -> String {
     let s = s as u64;
     match (s / 86_400, s / 3_600 % 24, s / 60 % 60, s % 60) {
         (0, 0, 0, s) => format!("{s} s"),

@@ -20,6 +20,7 @@ fn call(id: u64, command: &str) -> Call {
         peak_width: 0,
         retry: None,
         status: None,
+        ended_by: None,
         tag: None,
         hint: None,
         evidence: Evidence::default(),

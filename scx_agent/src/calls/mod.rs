@@ -4,6 +4,7 @@
 pub mod category;
 pub mod command;
 mod hint;
+pub mod limit;
 mod record;
 mod repeat;
 mod shell;
@@ -12,10 +13,13 @@ pub use hint::Hint;
 pub use record::{Call, Evidence, Status, Tag};
 
 use crate::kernel::Kernel;
+use crate::view;
 use agentpolicy::component_matches;
+use limit::Overdue;
 use repeat::Row;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 /// Finished calls that are remembered, of all agents together.
 const FINISHED: usize = 4096;
@@ -82,15 +86,47 @@ impl Calls {
         }
     }
 
-    /// The call with number `id` in `slot` has ended; `end` notes how.
-    pub fn end(&mut self, slot: u32, id: u64, end: impl FnOnce(&mut Call)) {
-        if let Some(mut r) = self.take(slot, id) {
-            end(&mut r.call);
-            if self.finished.len() == FINISHED {
-                self.finished.pop_front();
-            }
-            self.finished.push_back(r.call);
+    /// The call with number `id` in `slot` has ended; `end` notes how. It is returned, if it was known.
+    pub fn end(&mut self, slot: u32, id: u64, end: impl FnOnce(&mut Call)) -> Option<&Call> {
+        let mut r = self.take(slot, id)?;
+        end(&mut r.call);
+        if self.finished.len() == FINISHED {
+            self.finished.pop_front();
         }
+        self.finished.push_back(r.call);
+        self.finished.back()
+    }
+
+    /// The calls that run for more than `limit`, at `now_ns` (CLOCK_MONOTONIC).
+    pub fn overdue(&self, now_ns: u64, limit: Duration) -> Vec<Overdue> {
+        let limit_ns = limit.as_nanos() as u64;
+        let late = self.running.iter().filter(|(_, r)| now_ns.saturating_sub(r.call.begun_ns) > limit_ns);
+        late.map(|(slot, r)| Overdue {
+            slot: *slot,
+            cgroup_id: r.cgroup_id,
+            call: r.call.call,
+            agent: r.call.agent.clone(),
+            command: r.call.command.clone(),
+        })
+        .collect()
+    }
+
+    /// The call with number `id` in `slot` is told to end, as it runs for longer than `limit`.
+    pub fn ended_by_limit(&mut self, slot: u32, id: u64, limit: Duration) {
+        if let Some(call) = self.running(slot, id) {
+            call.ended_by = Some(format!("time limit of {} s", limit.as_secs()));
+        }
+    }
+
+    /// The running calls as they are now, the oldest first.
+    pub fn running_now(&mut self, kernel: &Kernel) -> Vec<view::Running> {
+        for (slot, r) in &mut self.running {
+            refresh(&mut r.call, *slot, kernel);
+        }
+        let running = |r: &Running| view::Running { cgroup_id: r.cgroup_id, call: r.call.clone() };
+        let mut calls: Vec<_> = self.running.values().map(running).collect();
+        calls.sort_by_key(|r| r.call.call);
+        calls
     }
 
     /// The call with number `id` in `slot` is a helper and no call.

@@ -70,6 +70,8 @@ pub struct Call {
     pub retry: Option<Retry>,
     /// None while it runs.
     pub status: Option<Status>,
+    /// Why the daemon told it to end, if it did.
+    pub ended_by: Option<String>,
     pub tag: Option<Tag>,
     pub hint: Option<Hint>,
     /// What it was decided from, see `scx_agent explain`.

@@ -12,7 +12,7 @@ use std::fmt::Write;
 ///
 /// The category is told from the command line, which is the container's to choose; of a line of
 /// several commands the one that says most counts. RETRY is N/CALL for the Nth call of the same kind
-/// in a row, CALL being the first. The last 4096 finished calls are remembered.
+/// in a row, CALL being the first. STATUS is `limit` for one that ran into the time limit. The last 4096 finished calls are remembered.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only those of agents whose name matches; `*` and `?` stand for characters.
@@ -58,6 +58,7 @@ fn table(calls: &[Call]) -> String {
     );
     for c in calls {
         let status = match c.status {
+            _ if c.ended_by.is_some() => "limit".to_string(),
             None => "running".to_string(),
             Some(Status::Exited(n)) => format!("exit {n}"),
             Some(Status::Killed(n)) => format!("signal {n}"),

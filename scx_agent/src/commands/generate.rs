@@ -9,7 +9,8 @@ use clap_complete::Shell;
 use std::fs;
 use std::path::PathBuf;
 
-/// Write manual pages, completions of shells and the example of the settings into a folder.
+/// Write manual pages, completions of shells, the example of the settings and their
+/// reference into a folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The folder; made if it is not there.
@@ -27,5 +28,6 @@ pub fn run(args: &Args) -> Result<()> {
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut command, "scx_agent", &args.folder).with_context(told)?;
     }
-    fs::write(args.folder.join("config.toml"), config::example()).with_context(told)
+    fs::write(args.folder.join("config.toml"), config::example()).with_context(told)?;
+    fs::write(args.folder.join("configuration.md"), config::reference()).with_context(told)
 }

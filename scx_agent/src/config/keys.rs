@@ -48,6 +48,8 @@ pub struct Key {
     pub help: String,
     /// What holds where nothing is said; as it is written on the command line.
     pub default: Option<String>,
+    /// For tests: not in the documents.
+    pub hidden: bool,
     /// What stands for a value in the option's description.
     pub placeholder: String,
     arg: Arg,
@@ -84,6 +86,7 @@ fn key(arg: &Arg) -> Key {
         heading: arg.get_help_heading().map(Into::into),
         help: help.split_whitespace().collect::<Vec<_>>().join(" "),
         default: default.filter(|_| !matches!(kind, Kind::Flag | Kind::Count)),
+        hidden: arg.is_hide_set(),
         placeholder: placeholder.unwrap_or_default(),
         arg: arg.clone(),
         name,

@@ -9,10 +9,12 @@ mod agents;
 mod example;
 mod file;
 mod keys;
+mod reference;
 
 pub use example::{example, shown};
 pub use file::{Place, Problem};
 pub use keys::Kind;
+pub use reference::reference;
 
 use crate::cli::Opts;
 use clap::parser::ValueSource;

@@ -9,6 +9,7 @@ use super::host::Host;
 use super::journal::Journal;
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
+use super::pause::Paused;
 use super::policy::Tunables;
 use super::restore::restore;
 use super::worker::{Job, Reclaimed};
@@ -49,6 +50,10 @@ pub enum Message {
     Reclaimed(Reclaimed),
     /// The operator has other settings from now on.
     Tunables(Tunables),
+    /// An operator pauses an agent for at most `time`, and is told how that went.
+    Pause { id: u64, name: String, time: Duration, reply: Sender<Result<String, String>> },
+    /// An operator lets a paused agent go on.
+    Resume { id: u64, name: String, reply: Sender<Result<String, String>> },
     /// Put everything back and end.
     Stop,
 }
@@ -64,6 +69,8 @@ pub struct Controller {
     /// How the host's memory is found out.
     pub look: fn() -> anyhow::Result<Host>,
     pub agents: BTreeMap<u64, Agent>,
+    /// Those that an operator has paused, by cgroup.
+    pub paused: BTreeMap<u64, Paused>,
     pub host: Host,
     pub pressed: bool,
     /// When the knobs were last checked for values of others.
@@ -117,7 +124,13 @@ impl Controller {
                 self.killed(id, pid, &comm, now.checked_sub(lasted).unwrap_or(now))
             }
             Message::Events { id } => self.events(id, now),
+            Message::Reclaimed(answer) if answer.paused => self.reclaimed_paused(&answer, now),
             Message::Reclaimed(answer) => self.reclaimed(answer, now),
+            // Whoever asked may not wait any more.
+            Message::Pause { id, name, time, reply } => _ = reply.send(self.pause(id, &name, time, now)),
+            Message::Resume { id, name, reply } => {
+                _ = reply.send(self.resume(id, &name, "by an operator", now))
+            }
             Message::Tunables(tunables) => self.tunables = tunables,
             Message::Stop => (),
         }
@@ -147,6 +160,7 @@ impl Controller {
             a.wanted.store(false, Ordering::Relaxed);
             debug!("memory: agent {:?} is gone", a.name);
         }
+        self.forget_paused(id);
         for forgotten in [self.journal.forget(id), self.journal.forget_oom(id)] {
             if let Err(e) = forgotten {
                 warn!("memory: {e:#}");
@@ -205,6 +219,7 @@ impl Controller {
             self.checked = now;
             self.check_knobs();
         }
+        self.tick_paused(now);
         let ids: Vec<u64> = self.agents.keys().copied().collect();
         for id in ids {
             match self.agents.get(&id).map(|a| a.phase) {

@@ -48,6 +48,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         counters: Arc::default(),
         look: plenty,
         agents: BTreeMap::new(),
+        paused: BTreeMap::new(),
         host: plenty().unwrap(),
         pressed: false,
         checked: now,
@@ -238,4 +239,55 @@ fn who_runs_into_the_limit_in_a_wait_gets_room() {
     fs::write(b.file("memory.events"), "low 0\nhigh 11\n").unwrap();
     event(&mut b);
     assert_eq!(b.high(), (330 * MB).to_string(), "not on a host that runs short");
+}
+
+#[test]
+fn a_pause_ends_by_itself_or_when_others_end_it() {
+    let mut b = bench("pause", 100);
+    let frozen = |b: &Bench| fs::read_to_string(b.file("cgroup.freeze")).unwrap().trim() == "1";
+    let journal = |b: &Bench| Journal::load(&b.root.0.join("memory.journal")).unwrap().frozen().count();
+    let pause = |b: &mut Bench, s| b.c.pause(b.id, "a", Duration::from_secs(s), b.now);
+    pause(&mut b, 10).unwrap();
+    assert!(frozen(&b) && journal(&b) == 1);
+    b.tick(1);
+    let job = b.jobs.try_recv().unwrap();
+    assert!(job.paused && !job.cache_only);
+    b.tick(1);
+    assert!(b.jobs.try_recv().is_err(), "one step at a time");
+    let nothing = io::Error::from_raw_os_error(libc::EAGAIN);
+    let answer = Reclaimed { id: b.id, paused: true, asked: 64 * MB, got: 5 * MB, result: Err(nothing) };
+    b.c.handle(Message::Reclaimed(answer), b.now);
+    b.tick(0);
+    assert!(b.jobs.try_recv().is_err(), "not at once again");
+    b.tick(2);
+    assert!(b.jobs.try_recv().is_ok());
+    pause(&mut b, 10).unwrap();
+    b.tick(9);
+    assert!(frozen(&b), "its time has begun anew");
+    b.tick(2);
+    assert!(!frozen(&b) && journal(&b) == 0);
+    let id = b.id;
+    let resume = |b: &mut Bench| b.c.resume(id, "a", "by an operator", b.now);
+    assert!(resume(&mut b).unwrap_err().contains("not paused"));
+
+    pause(&mut b, 10).unwrap();
+    let said = resume(&mut b).unwrap();
+    assert!(said.contains("goes on") && !frozen(&b) && journal(&b) == 0, "{said}");
+
+    pause(&mut b, 10).unwrap();
+    fs::write(b.file("cgroup.freeze"), "0").unwrap();
+    b.tick(1);
+    assert!(!frozen(&b) && journal(&b) == 0 && b.c.paused.is_empty(), "somebody else let it go on");
+
+    fs::write(b.file("cgroup.freeze"), "1").unwrap();
+    assert!(pause(&mut b, 10).unwrap_err().contains("somebody else"));
+    fs::write(b.file("cgroup.freeze"), "0").unwrap();
+    pause(&mut b, 10).unwrap();
+    let Bench { c, root, .. } = b;
+    drop(c);
+    assert_eq!(
+        fs::read_to_string(root.0.join("agents/a/cgroup.freeze")).unwrap(),
+        "0",
+        "the end lets it go on"
+    );
 }

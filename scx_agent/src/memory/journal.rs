@@ -37,6 +37,14 @@ pub struct OomEntry {
     pub given: Vec<Raised>,
 }
 
+/// A cgroup that we have frozen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrozenEntry {
+    /// As [`Entry::cgroup`].
+    pub cgroup: String,
+    pub id: u64,
+}
+
 #[derive(Serialize, Deserialize)]
 struct OnDisk {
     version: u32,
@@ -45,6 +53,8 @@ struct OnDisk {
     memory_high: Vec<Entry>,
     #[serde(default)]
     oom_score_adj: Vec<OomEntry>,
+    #[serde(default)]
+    frozen: Vec<FrozenEntry>,
 }
 
 /// The journal of this daemon. The file is there only while there is something to put back.
@@ -55,6 +65,7 @@ pub struct Journal {
     pub writer: Option<u32>,
     entries: BTreeMap<u64, Entry>,
     oom: BTreeMap<u64, OomEntry>,
+    frozen: BTreeMap<u64, FrozenEntry>,
 }
 
 impl Journal {
@@ -71,6 +82,7 @@ impl Journal {
                     writer: None,
                     entries: BTreeMap::new(),
                     oom: BTreeMap::new(),
+                    frozen: BTreeMap::new(),
                 })
             }
             Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
@@ -83,12 +95,13 @@ impl Journal {
         }
         let entries = file.memory_high.into_iter().map(|e| (e.id, e)).collect();
         let oom = file.oom_score_adj.into_iter().map(|e| (e.id, e)).collect();
-        Ok(Journal { path: path.into(), writer: Some(file.pid), entries, oom })
+        let frozen = file.frozen.into_iter().map(|e| (e.id, e)).collect();
+        Ok(Journal { path: path.into(), writer: Some(file.pid), entries, oom, frozen })
     }
 
     /// True if there is nothing to put back.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.oom.is_empty()
+        self.entries.is_empty() && self.oom.is_empty() && self.frozen.is_empty()
     }
 
     /// Every memory.high that is to be put back.
@@ -149,6 +162,32 @@ impl Journal {
         }
     }
 
+    /// Every cgroup that is to be thawed.
+    pub fn frozen(&self) -> impl Iterator<Item = &FrozenEntry> {
+        self.frozen.values()
+    }
+
+    /// Notes that a cgroup is frozen, on disk when it returns.
+    ///
+    /// # Errors
+    /// It cannot be written; then it is as before, and nothing must be frozen.
+    pub fn note_frozen(&mut self, entry: FrozenEntry) -> Result<()> {
+        let id = entry.id;
+        self.frozen.insert(id, entry);
+        self.save().inspect_err(|_| _ = self.frozen.remove(&id))
+    }
+
+    /// Takes a cgroup that is not frozen any more out.
+    ///
+    /// # Errors
+    /// The file cannot be written; it still has the entry.
+    pub fn forget_frozen(&mut self, id: u64) -> Result<()> {
+        match self.frozen.remove(&id) {
+            Some(_) => self.save(),
+            None => Ok(()),
+        }
+    }
+
     /// Takes a cgroup's memory.high out.
     ///
     /// # Errors
@@ -170,7 +209,8 @@ impl Journal {
         }
         let memory_high = self.entries.values().cloned().collect();
         let oom_score_adj = self.oom.values().cloned().collect();
-        let file = OnDisk { version: VERSION, pid: std::process::id(), memory_high, oom_score_adj };
+        let frozen = self.frozen.values().cloned().collect();
+        let file = OnDisk { version: VERSION, pid: std::process::id(), memory_high, oom_score_adj, frozen };
         let new = self.path.with_extension("new");
         let write = || -> std::io::Result<()> {
             let mut out =
@@ -215,8 +255,12 @@ mod tests {
         j.note_oom(1, "agents/a", raised).unwrap();
         j.note_oom(1, "agents/a", raised).unwrap();
         assert_eq!(Journal::load(&path).unwrap().oom().next().unwrap().given, [raised]);
+        let frozen = FrozenEntry { cgroup: "agents/a".into(), id: 1 };
+        j.note_frozen(frozen.clone()).unwrap();
+        assert_eq!(Journal::load(&path).unwrap().frozen().next(), Some(&frozen));
         j.forget(1).unwrap();
         j.forget(2).unwrap();
+        j.forget_frozen(1).unwrap();
         assert!(path.exists());
         j.forget_oom(1).unwrap();
         assert!(!path.exists(), "nothing to put back, no file");
@@ -234,6 +278,8 @@ mod tests {
         assert_eq!(j.entries().count(), 1);
         j.note_oom(1, "agents/a", Raised { from: 0, to: 500 }).unwrap_err();
         assert_eq!(j.oom().count(), 0);
+        j.note_frozen(FrozenEntry { cgroup: "agents/a".into(), id: 1 }).unwrap_err();
+        assert_eq!(j.frozen().count(), 0);
         assert_eq!(Journal::load(&path).unwrap().entries().count(), 1);
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }

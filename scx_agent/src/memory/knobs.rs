@@ -143,6 +143,31 @@ impl Cgroup {
         self.number("memory.peak").unwrap_or(0)
     }
 
+    /// True if the cgroup is frozen, or about to be.
+    ///
+    /// # Errors
+    /// The file cannot be read; see [`is_gone`].
+    pub fn frozen(&self) -> io::Result<bool> {
+        Ok(self.read("cgroup.freeze")?.trim() == "1")
+    }
+
+    /// Freezes the cgroup, or lets it go on.
+    ///
+    /// # Errors
+    /// The kernel refuses it; see [`is_gone`].
+    pub fn set_frozen(&self, frozen: bool) -> io::Result<()> {
+        self.open("cgroup.freeze", OFlags::WRONLY | OFlags::TRUNC)?.write_all(if frozen {
+            b"1"
+        } else {
+            b"0"
+        })
+    }
+
+    /// CPU time of the cgroup so far, in us.
+    pub fn cpu_us(&self) -> u64 {
+        field(&self.read("cpu.stat").unwrap_or_default(), "usage_usec")
+    }
+
     /// cpu.weight, 100 where the cpu controller is off.
     pub fn weight(&self) -> u64 {
         self.number("cpu.weight").unwrap_or(100)
@@ -156,6 +181,26 @@ impl Cgroup {
         let how = if cache_only { " swappiness=0" } else { "" };
         self.open("memory.reclaim", OFlags::WRONLY)?.write_all(format!("{bytes}{how}").as_bytes())
     }
+}
+
+/// The processes in the cgroup directory `dir` and below it; none of those that are gone, or threaded.
+///
+/// # Errors
+/// A cgroup that is there cannot be read.
+pub fn pids_below(dir: &Path) -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    let mut dirs = vec![dir.to_path_buf()];
+    while let Some(dir) = dirs.pop() {
+        // One below may be removed meanwhile.
+        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
+        dirs.extend(entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
+        match std::fs::read_to_string(dir.join("cgroup.procs")) {
+            Ok(text) => pids.extend(text.lines().filter_map(|l| l.parse::<u32>().ok())),
+            Err(e) if is_gone(&e) || e.raw_os_error() == Some(libc::EOPNOTSUPP) => (),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(pids)
 }
 
 /// A number of a `name value` file, 0 if it is not there.
@@ -217,6 +262,7 @@ pub mod tests {
             ("memory.current", format!("{current}\n")),
             ("memory.stat", "anon 1\ninactive_file 300\nactive_file 200\nfile_mapped 100\n".to_string()),
             ("memory.reclaim", String::new()),
+            ("cgroup.freeze", "0\n".to_string()),
             ("memory.events", "low 0\nhigh 7\nmax 0\n".to_string()),
         ] {
             std::fs::write(dir.join(file), text).unwrap();

@@ -20,6 +20,7 @@ mod knobs;
 mod limit;
 mod oom;
 mod options;
+mod pause;
 mod policy;
 mod restore;
 mod rundir;
@@ -27,6 +28,7 @@ mod waits;
 mod worker;
 
 pub use controller::Message;
+pub use knobs::{pids_below, Cgroup};
 pub use limit::MB;
 pub use oom::was_killed;
 pub use options::Options;
@@ -49,7 +51,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-const CGROUP_ROOT: &str = "/sys/fs/cgroup";
+/// The cgroup v2 mount.
+pub const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 
 /// What the controller counts, for the statistics.
 #[derive(Debug, Default)]
@@ -64,6 +67,8 @@ pub struct Counters {
     pub oom_kills: AtomicU64,
     /// Knobs that turned out to be somebody else's.
     pub foreign: AtomicU64,
+    /// Agents that an operator has paused.
+    pub paused: AtomicU64,
     /// True while the host's headroom is shared among tool calls.
     pub pressed: AtomicBool,
 }
@@ -83,6 +88,7 @@ pub struct Counts {
     pub reclaimed_mb: u64,
     pub oom_kills: u64,
     pub foreign: u64,
+    pub paused: u64,
     pub pressed: bool,
 }
 
@@ -96,6 +102,7 @@ impl Link {
             reclaimed_mb: c.reclaimed.load(Ordering::Relaxed) / limit::MB,
             oom_kills: c.oom_kills.load(Ordering::Relaxed),
             foreign: c.foreign.load(Ordering::Relaxed),
+            paused: c.paused.load(Ordering::Relaxed),
             pressed: c.pressed.load(Ordering::Relaxed),
         }
     }
@@ -139,6 +146,7 @@ impl Memory {
             counters: counters.clone(),
             look: Host::now,
             agents: BTreeMap::new(),
+            paused: BTreeMap::new(),
             host: Host::now()?,
             pressed: false,
             checked: Instant::now(),

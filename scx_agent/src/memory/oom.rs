@@ -6,14 +6,13 @@
 //! them back is which values were given in place of which, for each agent: the processes are found
 //! by their value, so one that has set that very value for itself would be put back, too.
 
-use super::knobs::Cgroup;
+use super::knobs::{pids_below, Cgroup};
 use rustix::fs::{open, openat, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 
 /// The highest oom_score_adj (proc(5)): such a process goes first.
 const ADJ_MAX: i32 = 1000;
@@ -127,33 +126,18 @@ pub fn raise(cgroup: &Cgroup, pid: u32, raised: Raised) -> io::Result<()> {
 /// # Errors
 /// A cgroup cannot be read, or a value not written.
 pub fn put_back(cgroup: &Cgroup, given: &[Raised]) -> io::Result<u64> {
-    let mut dirs: Vec<PathBuf> = vec![cgroup.file("")];
     let mut count = 0;
-    while let Some(dir) = dirs.pop() {
-        // One below may be removed meanwhile.
-        let Ok(entries) = std::fs::read_dir(&dir) else { continue };
-        dirs.extend(entries.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()));
-        for pid in processes(&dir)? {
-            let one = || -> io::Result<u64> {
-                let process = Process::open(pid)?;
-                let adj = process.adj()?;
-                let Some(own) = given.iter().find(|r| r.to == adj) else { return Ok(0) };
-                process.set_adj(own.from)?;
-                Ok(1)
-            };
-            count += one().or_else(|e| if has_ended(&e) { Ok(0) } else { Err(e) })?;
-        }
+    for pid in pids_below(&cgroup.file(""))? {
+        let one = || -> io::Result<u64> {
+            let process = Process::open(pid)?;
+            let adj = process.adj()?;
+            let Some(own) = given.iter().find(|r| r.to == adj) else { return Ok(0) };
+            process.set_adj(own.from)?;
+            Ok(1)
+        };
+        count += one().or_else(|e| if has_ended(&e) { Ok(0) } else { Err(e) })?;
     }
     Ok(count)
-}
-
-/// The processes in the cgroup `dir`; none where it is gone, or threaded.
-fn processes(dir: &Path) -> io::Result<Vec<u32>> {
-    match std::fs::read_to_string(dir.join("cgroup.procs")) {
-        Ok(text) => Ok(text.lines().filter_map(|l| l.parse().ok()).collect()),
-        Err(e) if super::knobs::is_gone(&e) || e.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
-        Err(e) => Err(e),
-    }
 }
 
 /// Whether a wait status says that SIGKILL ended the process, or that a shell says so of its child.

@@ -2,7 +2,7 @@
 //! Puts every knob of a journal back, whoever does it: the daemon at its end, its guard, the next
 //! daemon, or `--restore-memory`.
 
-use super::journal::{Entry, Journal, OomEntry};
+use super::journal::{Entry, FrozenEntry, Journal, OomEntry};
 use super::knobs::{is_gone, Cgroup};
 use super::oom;
 use log::{debug, info, warn};
@@ -22,6 +22,8 @@ pub struct Restored {
     pub failed: u64,
     /// Processes whose oom_score_adj is back.
     pub processes: u64,
+    /// Cgroups that go on.
+    pub thawed: u64,
 }
 
 impl Restored {
@@ -38,6 +40,9 @@ impl Restored {
         }
         if self.processes > 0 {
             text += &format!("; put oom_score_adj of {} processes back", self.processes);
+        }
+        if self.thawed > 0 {
+            text += &format!("; let {} paused agents go on", self.thawed);
         }
         text
     }
@@ -80,7 +85,36 @@ pub fn restore(journal: &mut Journal, cgroup_root: &Path) -> Restored {
             warn!("memory: {e:#}");
         }
     }
+    for entry in journal.frozen().cloned().collect::<Vec<_>>() {
+        match thaw(&entry, cgroup_root) {
+            Ok(thawed) => sum.thawed += u64::from(thawed),
+            Err(e) => {
+                warn!("memory: cannot let the paused agent {:?} go on: {e}", entry.cgroup);
+                sum.failed += 1;
+                continue;
+            }
+        }
+        if let Err(e) = journal.forget_frozen(entry.id) {
+            warn!("memory: {e:#}");
+        }
+    }
     sum
+}
+
+/// Lets a cgroup go on that we have frozen; false if it is gone, or goes on already.
+fn thaw(entry: &FrozenEntry, root: &Path) -> io::Result<bool> {
+    let attempt = || -> io::Result<bool> {
+        let cgroup = Cgroup::by_id(root, entry.id)?;
+        let frozen = cgroup.frozen()?;
+        if frozen {
+            cgroup.set_frozen(false)?;
+        }
+        Ok(frozen)
+    };
+    match attempt() {
+        Err(e) if is_gone(&e) => Ok(false),
+        done => done,
+    }
 }
 
 /// Puts the processes of an agent back; those that have left its cgroup stay as they are.

@@ -32,7 +32,8 @@ impl Controller {
         if reclaim {
             a.reclaiming = true;
             let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
-            let job = Job { cgroup, bytes: settled.reclaim, cache_only: settled.cache_only, wanted };
+            let job =
+                Job { cgroup, bytes: settled.reclaim, cache_only: settled.cache_only, wanted, paused: false };
             let _ = self.jobs.send(job);
         }
         if lower {

@@ -18,12 +18,15 @@ pub struct Job {
     pub bytes: u64,
     pub cache_only: bool,
     pub wanted: Arc<AtomicBool>,
+    /// Of an agent that is paused.
+    pub paused: bool,
 }
 
 /// What came of a [`Job`].
 #[derive(Debug)]
 pub struct Reclaimed {
     pub id: u64,
+    pub paused: bool,
     pub asked: u64,
     /// Bytes, as far as the kernel says: whole chunks, and what the last one changed.
     pub got: u64,
@@ -65,7 +68,8 @@ fn reclaim(job: &Job) -> Reclaimed {
         }
     }
     let after = job.cgroup.current().unwrap_or(before);
-    Reclaimed { id: job.cgroup.id, asked: job.bytes, got: before.saturating_sub(after), result }
+    let got = before.saturating_sub(after);
+    Reclaimed { id: job.cgroup.id, paused: job.paused, asked: job.bytes, got, result }
 }
 
 #[cfg(test)]
@@ -87,6 +91,7 @@ mod tests {
             bytes: CHUNK + 1,
             cache_only: true,
             wanted: wanted.clone(),
+            paused: false,
         };
         jobs.send(job(&wanted)).unwrap();
         let Message::Reclaimed(r) = rx.recv().unwrap() else { panic!("another message") };

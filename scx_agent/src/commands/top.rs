@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `scx_agent top`: looks, keys and the terminal; what is shown is in [`crate::top`].
+
+use super::ask;
+use crate::cli;
+use crate::daemon::stop_on_signals;
+use crate::questions;
+use crate::top::{draw, Model, Sample};
+use crate::usage::{Host, Usage};
+use crate::view::View;
+use anyhow::{bail, Context, Result};
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::Terminal;
+use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Screen of `--batch`, unless the environment says COLUMNS and LINES.
+const SCREEN: (u16, u16) = (80, 24);
+
+/// Show agents by CPU, memory and wait, with their phases and running calls, on a screen that
+/// follows.
+///
+/// CPU is in CPUs; WAIT is how many tasks of tool calls are runnable and do not run; both are over
+/// the time between two looks. LAST MINUTE has a character for each 4 s: # a tool call, + the
+/// framework, . waits for its model. Keys: arrows or j and k select, Enter shows one agent alone,
+/// s sorts by CPU, memory, wait or name, / filters by name, p pauses, q quits. NO_COLOR in the
+/// environment is respected.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Seconds between two looks.
+    #[arg(long, short, value_name = "SEC", default_value_t = 1.0)]
+    interval: f64,
+
+    /// Print N screens as plain text (COLUMNS by LINES, or 80 by 24) and exit.
+    #[arg(long, value_name = "N")]
+    batch: Option<u64>,
+
+    /// No colours.
+    #[arg(long)]
+    no_color: bool,
+}
+
+/// # Errors
+/// No daemon answers, or there is no terminal.
+pub fn run(args: &Args) -> Result<()> {
+    let interval = cli::interval(args.interval, "--interval")?;
+    let mut model = Model::default();
+    // Errors before there is a screen are told without one.
+    model.take(look(&model)?);
+    let stop = stop_on_signals()?;
+    if let Some(screens) = args.batch {
+        return batch(&mut model, interval, screens, &stop);
+    }
+    if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
+        bail!("top needs a terminal; --batch N prints N screens without one");
+    }
+    let colours = !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let mut terminal = ratatui::try_init().context("cannot set up the terminal")?;
+    let done = follow(&mut terminal, &mut model, interval, colours, &stop);
+    ratatui::restore();
+    done
+}
+
+/// Everything now.
+fn look(model: &Model) -> Result<Sample> {
+    let view: View = ask::ask(questions::VIEW, &[("since_ns", model.known_ns().to_string())])?;
+    let usage = view.agents.iter().filter_map(|a| Some((a.cgroup_id, Usage::of(a.cgroup_id)?))).collect();
+    Ok(Sample { view, usage, host: Host::now() })
+}
+
+fn follow(
+    terminal: &mut ratatui::DefaultTerminal,
+    model: &mut Model,
+    interval: Duration,
+    colours: bool,
+    stop: &AtomicBool,
+) -> Result<()> {
+    let mut next = Instant::now() + interval;
+    let mut page = 1;
+    while !stop.load(Ordering::Relaxed) {
+        terminal.draw(|frame| page = draw(frame, model, colours)).context("cannot draw")?;
+        // Signals are noticed within this time.
+        let wait = next.saturating_duration_since(Instant::now()).min(Duration::from_millis(250));
+        if event::poll(wait).context("cannot read keys")? {
+            if let Event::Key(key) = event::read().context("cannot read keys")? {
+                let interrupt =
+                    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+                let quit = key.kind == KeyEventKind::Press && model.key(key.code, page);
+                if interrupt || quit {
+                    return Ok(());
+                }
+            }
+        }
+        if Instant::now() >= next {
+            next = Instant::now() + interval;
+            match look(model) {
+                Ok(sample) => model.take(sample),
+                // It may come back.
+                Err(e) => model.trouble = Some(format!("{e:#}")),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn batch(model: &mut Model, interval: Duration, screens: u64, stop: &AtomicBool) -> Result<()> {
+    let from = |name: &str| std::env::var(name).ok()?.parse::<u16>().ok().filter(|n| (10..=1000).contains(n));
+    let (columns, lines) = (from("COLUMNS").unwrap_or(SCREEN.0), from("LINES").unwrap_or(SCREEN.1));
+    for _ in 0..screens {
+        let until = Instant::now() + interval;
+        while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(50).min(interval));
+        }
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        model.take(look(model)?);
+        let mut screen = Terminal::new(TestBackend::new(columns, lines)).context("cannot draw")?;
+        screen.draw(|frame| _ = draw(frame, model, false)).context("cannot draw")?;
+        ask::print(&crate::top::text(screen.backend().buffer()))?;
+    }
+    Ok(())
+}

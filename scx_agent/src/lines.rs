@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Logs of JSON lines. A log that cannot be written ends, with a warning; the daemon goes on.
+
+use anyhow::{Context, Result};
+use log::warn;
+use serde::Serialize;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Error, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// When a log begins a new file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// A file that has reached this many bytes is put aside.
+    pub bytes: u64,
+    /// How many of those are kept: as `log.1`, the newest, to `log.N`.
+    pub kept: u32,
+}
+
+/// One log.
+#[derive(Debug)]
+pub struct Lines {
+    path: PathBuf,
+    rotation: Option<Rotation>,
+    /// Bytes in the file.
+    size: u64,
+    /// None once it could not be written.
+    out: Option<BufWriter<File>>,
+}
+
+impl Lines {
+    /// Begins a log at `path`, in place of what is there.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn create(path: &Path) -> Result<Lines> {
+        let told = || format!("cannot write {}", path.display());
+        let out = Some(BufWriter::new(File::create(path).with_context(told)?));
+        Ok(Lines { path: path.into(), rotation: None, size: 0, out })
+    }
+
+    /// Goes on with the log at `path`, readable by its owner only, which `rotation` bounds.
+    ///
+    /// # Errors
+    /// The file cannot be opened or made.
+    pub fn rotating(path: &Path, rotation: Rotation) -> Result<Lines> {
+        let (file, size) = append(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Lines { path: path.into(), rotation: Some(rotation), size, out: Some(BufWriter::new(file)) })
+    }
+
+    /// Adds one line.
+    pub fn write(&mut self, record: &impl Serialize) {
+        if self.out.is_some() {
+            let written = serde_json::to_vec(record).map_err(Error::from).and_then(|line| self.add(line));
+            self.end_on(written);
+        }
+    }
+
+    /// Hands what is buffered to the system.
+    pub fn flush(&mut self) {
+        if let Some(out) = &mut self.out {
+            let flushed = out.flush();
+            self.end_on(flushed);
+        }
+    }
+
+    fn add(&mut self, mut line: Vec<u8>) -> std::io::Result<()> {
+        line.push(b'\n');
+        if self.rotation.is_some_and(|r| self.size > 0 && self.size + line.len() as u64 > r.bytes) {
+            self.rotate()?;
+        }
+        self.size += line.len() as u64;
+        self.out.as_mut().map_or(Ok(()), |out| out.write_all(&line))
+    }
+
+    fn rotate(&mut self) -> std::io::Result<()> {
+        let kept = self.rotation.map_or(0, |r| r.kept);
+        if let Some(mut out) = self.out.take() {
+            out.flush()?;
+        }
+        let aside = |n: u32| match n {
+            0 => self.path.clone(),
+            n => PathBuf::from(format!("{}.{n}", self.path.display())),
+        };
+        for n in (0..kept).rev() {
+            match fs::rename(aside(n), aside(n + 1)) {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                _ => (),
+            }
+        }
+        if kept == 0 {
+            fs::remove_file(&self.path)?;
+        }
+        let (file, size) = append(&self.path)?;
+        (self.out, self.size) = (Some(BufWriter::new(file)), size);
+        Ok(())
+    }
+
+    fn end_on(&mut self, done: std::io::Result<()>) {
+        if let Err(e) = done {
+            warn!("cannot write {}: {e}; this log ends here", self.path.display());
+            self.out = None;
+        }
+    }
+}
+
+fn append(path: &Path) -> std::io::Result<(File, u64)> {
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    let size = file.metadata()?.len();
+    Ok((file, size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("scx_agent-lines-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn its_files_are_bounded_and_its_lines_whole() {
+        let dir = folder("bounded");
+        let path = dir.join("calls.jsonl");
+        let rotation = Rotation { bytes: 100, kept: 2 };
+        // The daemon is started again now and then, and goes on where it was.
+        for start in 0..10 {
+            let mut log = Lines::rotating(&path, rotation).unwrap();
+            for i in 0..7 {
+                log.write(&serde_json::json!({ "number": start * 7 + i, "text": "\n" }));
+            }
+            log.flush();
+        }
+        let mut names: Vec<_> =
+            fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(names, ["calls.jsonl", "calls.jsonl.1", "calls.jsonl.2"]);
+        let mut numbers = Vec::new();
+        for name in names.iter().rev() {
+            let text = fs::read_to_string(dir.join(name)).unwrap();
+            assert!(text.len() <= 100 && text.ends_with('\n'), "{name}: {text}");
+            for line in text.lines() {
+                let v: serde_json::Value = serde_json::from_str(line).unwrap();
+                numbers.push(v["number"].as_u64().unwrap());
+            }
+        }
+        let last = *numbers.last().unwrap();
+        assert_eq!(last, 69);
+        assert_eq!(
+            numbers,
+            (last + 1 - numbers.len() as u64..=last).collect::<Vec<_>>(),
+            "the newest, in order"
+        );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn one_that_cannot_be_written_ends() {
+        let dir = folder("ends");
+        assert!(Lines::create(&dir.join("no/such")).unwrap_err().to_string().contains("no/such"));
+        let path = dir.join("log");
+        let mut log = Lines::rotating(&path, Rotation { bytes: 10, kept: 1 }).unwrap();
+        log.write(&"12345678");
+        fs::create_dir(dir.join("log.1")).unwrap(); // nothing can be put aside there
+        log.write(&"12345678");
+        log.write(&"1");
+        log.flush();
+        assert!(log.out.is_none());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "\"12345678\"\n");
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+use super::*;
+use crate::agents::{Phase, Span};
+use crate::calls::Call;
+use crate::stats::Metrics;
+use crate::usage::{Host, Usage};
+use crate::view::{self, Totals, View};
+use ratatui::backend::TestBackend;
+use ratatui::crossterm::event::KeyCode;
+use ratatui::style::Color;
+use ratatui::Terminal;
+use std::path::Path;
+
+const S: u64 = 1_000_000_000;
+const MB: u64 = 1 << 20;
+
+fn agent(id: u64, name: &str, phase: Phase, since_ns: u64, history: &[(Phase, u64, u64)]) -> view::Agent {
+    let span = |&(phase, ended_ns, lasted_ns)| Span { phase, ended_ns, lasted_ns };
+    view::Agent {
+        name: name.into(),
+        cgroup_id: id,
+        phase,
+        since_ns,
+        history: history.iter().map(span).collect(),
+        totals: Totals {
+            calls: 12,
+            failed: 2,
+            cpu_ns: 40 * S,
+            wait_ns: 6 * S,
+            phase_ns: [60 * S, 5 * S, 45 * S],
+        },
+        labelled: true,
+    }
+}
+
+fn call(id: u64, agent: &str, category: &str, command: &str, wall_ns: u64) -> view::Running {
+    let json = serde_json::json!({
+        "agent": agent, "call": wall_ns, "pid": 1, "comm": "sh", "command": command,
+        "category": category, "program": "x", "rule": "shell under the framework", "begun_ns": 0,
+        "wall_ns": wall_ns, "cpu_ns": wall_ns * 3, "wait_ns": wall_ns / 4, "processes": 9, "peak_width": 4,
+        "retry": null, "status": null, "tag": null, "hint": null,
+        "evidence": {"at_ns":0,"cgroup_id":0,"parent":0,"parent_comm":"","session":0,"comm":""}
+    });
+    let call: Call = serde_json::from_value(json).unwrap();
+    view::Running { cgroup_id: id, call }
+}
+
+/// When phases of [`sample`] are counted from, in seconds.
+const T: u64 = 1002;
+
+/// A small host at second `t`: what is shown in the documents.
+fn sample(t: u64) -> Sample {
+    use Phase::{Framework, LlmWait, Tool};
+    let mut agents = vec![
+        agent(
+            1,
+            "docker-4fd1c2.scope",
+            Tool,
+            (T - 13) * S,
+            &[
+                (LlmWait, (T - 40) * S, 25 * S),
+                (Framework, (T - 36) * S, 4 * S),
+                (Tool, (T - 28) * S, 8 * S),
+                (Framework, (T - 26) * S, 2 * S),
+                (LlmWait, (T - 13) * S, 13 * S),
+            ],
+        ),
+        agent(
+            2,
+            "docker-9a07be.scope",
+            LlmWait,
+            (T - 31) * S,
+            &[(Tool, (T - 33) * S, 50 * S), (Framework, (T - 31) * S, 2 * S)],
+        ),
+        agent(3, "libpod-refactor.scope", Framework, (T - 1) * S, &[(LlmWait, (T - 1) * S, 90 * S)]),
+        agent(4, "run-u12.scope", Tool, (T - 95) * S, &[]),
+    ];
+    agents[0].totals.wait_ns += (t - 1000) * S * 3 / 2;
+    let usage = [
+        (1, t * 3_120_000, Some(812 * MB)),
+        (2, t * 4_000, Some(390 * MB)),
+        (3, t * 610_000, Some(455 * MB)),
+    ];
+    let usage = usage.map(|(id, cpu_us, memory)| (id, Usage { cpu_us, memory }));
+    let usage = usage.into_iter().chain([(4, Usage { cpu_us: t * 990_000, memory: None })]).collect();
+    let calls = vec![
+        call(4, "run-u12.scope", "other", "sh -c 'npm run watch'", 95 * S),
+        call(1, "docker-4fd1c2.scope", "test", "/bin/bash -c 'cd /repo && pytest -x -n 4 tests/'", 13 * S),
+    ];
+    let metrics = Metrics {
+        agents: 4,
+        agents_llm_wait: 1,
+        agents_framework: 1,
+        agents_tool: 2,
+        memory_limited: 1,
+        memory_reclaimed_mb: 640,
+        ..Metrics::default()
+    };
+    let host = Host {
+        cpu: Some(0.12),
+        memory: Some(0.0),
+        io: Some(0.031),
+        available: 20_480 * MB,
+        total: 32_000 * MB,
+        cpus: 8,
+        cpu_us: t * 4_900_000,
+    };
+    Sample { view: View { now_ns: t * S, agents, calls, metrics, ..View::default() }, usage, host }
+}
+
+fn model() -> Model {
+    let mut model = Model::default();
+    model.take(sample(1000));
+    model.take(sample(1002));
+    model
+}
+
+fn screen(model: &Model, columns: u16, lines: u16, colours: bool) -> Terminal<TestBackend> {
+    let mut terminal = Terminal::new(TestBackend::new(columns, lines)).unwrap();
+    terminal.draw(|frame| _ = draw(frame, model, colours)).unwrap();
+    terminal
+}
+
+fn shown(model: &Model) -> String {
+    text(screen(model, 80, 24, false).backend().buffer())
+}
+
+/// Compares with the screen number `n` of docs/operation.md; UPDATE_DOCS=1 in the environment writes it.
+fn assert_screen(n: usize, text: &str) {
+    const BEGIN: &str = "```text\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operation.md");
+    let document = std::fs::read_to_string(&path).unwrap();
+    let (begin, _) = document.match_indices(BEGIN).nth(n).expect("a screen");
+    let begin = begin + BEGIN.len();
+    let end = begin + document[begin..].find("```").unwrap();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, [&document[..begin], text, &document[end..]].concat()).unwrap();
+        return;
+    }
+    assert_eq!(text, &document[begin..end], "screen {n} of the document is old: UPDATE_DOCS=1 writes it");
+}
+
+#[test]
+fn the_screens_of_the_documents() {
+    let mut model = model();
+    model.key(KeyCode::Down, 10);
+    assert_screen(0, &shown(&model));
+    model.key(KeyCode::Enter, 10);
+    assert_screen(1, &shown(&model));
+}
+
+#[test]
+fn rates_are_over_the_time_between_two_looks() {
+    let model = model();
+    let row = model.rows()[0];
+    assert_eq!(row.agent.cgroup_id, 1);
+    assert!((row.cpu.unwrap() - 3.12).abs() < 1e-6 && (row.wait.unwrap() - 1.5).abs() < 1e-6, "{row:?}");
+    assert!((model.busy.unwrap() - 4.9).abs() < 1e-6);
+    let mut first = Model::default();
+    first.take(sample(1000));
+    assert!(first.rows()[0].cpu.is_none() && first.busy.is_none());
+    // A daemon that was restarted meanwhile.
+    let mut again = sample(1004);
+    again.view.agents.iter_mut().for_each(|a| a.totals = Totals::default());
+    first.take(again);
+    assert_eq!(first.rows().iter().find(|r| r.agent.cgroup_id == 1).unwrap().wait, Some(0.0));
+}
+
+#[test]
+fn order_and_filter() {
+    let mut model = model();
+    let ids = |m: &Model| m.rows().iter().map(|r| r.agent.cgroup_id).collect::<Vec<_>>();
+    assert_eq!(ids(&model), [1, 4, 3, 2], "by CPU");
+    model.key(KeyCode::Char('s'), 10);
+    assert_eq!(ids(&model), [1, 3, 2, 4], "by memory, what has none last");
+    model.key(KeyCode::Char('s'), 10);
+    assert_eq!(ids(&model)[0], 1, "by wait");
+    model.key(KeyCode::Char('s'), 10);
+    assert_eq!(ids(&model), [1, 2, 3, 4], "by name");
+    for c in ['/', 'q', 'u'] {
+        assert!(!model.key(KeyCode::Char(c), 10), "a q of a filter does not quit");
+    }
+    assert!(ids(&model).is_empty() && model.calls().is_empty());
+    model.key(KeyCode::Backspace, 10);
+    model.key(KeyCode::Backspace, 10);
+    "run-".chars().for_each(|c| _ = model.key(KeyCode::Char(c), 10));
+    model.key(KeyCode::Enter, 10);
+    assert_eq!((ids(&model), model.calls().len()), (vec![4], 1));
+    assert!(shown(&model).contains("filter \"run-\""));
+    model.key(KeyCode::Esc, 10);
+    assert_eq!(ids(&model).len(), 4);
+    assert!(model.key(KeyCode::Char('q'), 10));
+}
+
+#[test]
+fn cursor_details_and_pause() {
+    let mut model = model();
+    model.key(KeyCode::Enter, 10);
+    assert!(!model.detail, "of nobody");
+    for (key, id) in [
+        (KeyCode::Down, 1),
+        (KeyCode::Down, 4),
+        (KeyCode::PageDown, 2),
+        (KeyCode::Down, 2),
+        (KeyCode::Home, 1),
+        (KeyCode::End, 2),
+        (KeyCode::Up, 3),
+    ] {
+        model.key(key, 10);
+        assert_eq!(model.selected, Some(id), "{key:?}");
+    }
+    model.key(KeyCode::Enter, 10);
+    assert!(
+        model.detail && shown(&model).contains("before  wait  for 90.000 s, until 1.0 s ago"),
+        "{}",
+        shown(&model)
+    );
+    assert!(model.calls().is_empty());
+    model.key(KeyCode::Char('p'), 10);
+    model.take(sample(1010));
+    assert!(model.sample.view.now_ns == 1002 * S && shown(&model).contains("PAUSED"));
+    model.key(KeyCode::Char('p'), 10);
+    let mut gone = sample(1011);
+    gone.view.agents.retain(|a| a.cgroup_id != 3);
+    model.take(gone);
+    assert!(!model.detail && model.selected.is_none(), "the agent is gone");
+    model.trouble = Some("no scx_agent is running".into());
+    assert!(shown(&model).contains("no scx_agent is running"));
+}
+
+#[test]
+fn the_last_minute() {
+    let model = model();
+    let strip = |id| {
+        let row = model.rows().into_iter().find(|r| r.agent.cgroup_id == id).unwrap();
+        row.strip.iter().map(|p| super::strip::mark(*p)).collect::<String>()
+    };
+    assert_eq!(strip(4), "###############");
+    assert_eq!(strip(3).trim_end_matches(['.', '+']), "", "{}", strip(3));
+    assert!(strip(2).starts_with('#') && strip(2).ends_with('.'), "{}", strip(2));
+    // What the daemon has forgotten is remembered for as long as it is shown.
+    let mut model = Model::default();
+    for t in 1000..1100 {
+        let mut look = sample(t);
+        let a = &mut look.view.agents[3];
+        (a.since_ns, a.phase) = (t * S, if t % 2 == 0 { Phase::Tool } else { Phase::LlmWait });
+        let before = if t % 2 == 0 { Phase::LlmWait } else { Phase::Tool };
+        a.history = vec![Span { phase: before, ended_ns: t * S, lasted_ns: S }];
+        model.take(look);
+    }
+    let row = model.rows().into_iter().find(|r| r.agent.cgroup_id == 4).unwrap();
+    assert!(row.strip.iter().all(Option::is_some), "{row:?}");
+    assert!(model.phases(4).len() <= 70, "and no longer");
+    assert!(model.known_ns() >= 1098 * S);
+}
+
+#[test]
+fn hostile_names_and_any_size_of_screen() {
+    let mut model = model();
+    let mut look = sample(1003);
+    look.view.agents[0].name = "\x1b[2J\u{202e}\n".repeat(40);
+    look.view.calls[1].call.agent = "\x1b[2J".into();
+    look.view.calls[1].call.command = "\x07\u{9b}\r\n".repeat(200);
+    model.take(look);
+    model.key(KeyCode::Down, 1);
+    for detail in [false, true] {
+        model.detail = detail;
+        for (columns, lines) in [(80, 24), (1, 1), (20, 5), (300, 100), (80, 3), (7, 24)] {
+            let text = text(screen(&model, columns, lines, true).backend().buffer());
+            assert!(text.chars().all(|c| c == '\n' || !c.is_control() && c != '\u{202e}'), "{text:?}");
+            assert_eq!(text.lines().count(), usize::from(lines));
+        }
+    }
+}
+
+#[test]
+fn colours_only_where_they_are_wanted() {
+    let model = model();
+    let coloured = |colours| {
+        let terminal = screen(&model, 80, 24, colours);
+        let cells = &terminal.backend().buffer().content;
+        cells.iter().any(|c| c.fg != Color::Reset || c.bg != Color::Reset)
+    };
+    assert!(coloured(true) && !coloured(false));
+}
+
+#[test]
+fn more_agents_and_calls_than_lines() {
+    let mut look = sample(1000);
+    for i in 0..1000 {
+        look.view.agents.push(agent(100 + i, &format!("agent-{i:04}"), Phase::LlmWait, 0, &[]));
+        look.view.calls.push(call(100 + i, "agent", "test", "x", i));
+    }
+    let mut model = Model::default();
+    model.take(look);
+    model.key(KeyCode::End, 10);
+    model.key(KeyCode::End, 10);
+    let text = shown(&model);
+    assert!(text.contains(">run-u12.scope"), "the cursor is on the screen:\n{text}");
+    assert!(text.contains("more") && text.contains("q quit"), "{text}");
+}

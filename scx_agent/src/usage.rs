@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the kernel accounts: for an agent's cgroup, and for the host. For those that show it.
+
+use crate::memory::{Cgroup, CGROUP_ROOT};
+use procfs::{CpuPressure, Current, CurrentSI, IoPressure, Meminfo, MemoryPressure, PressureRecord};
+use std::path::Path;
+
+/// A cgroup, its subtree included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time since it was made, in us.
+    pub cpu_us: u64,
+    /// In bytes; None without the memory controller.
+    pub memory: Option<u64>,
+}
+
+impl Usage {
+    /// Of the cgroup with this id now; None if it is gone.
+    pub fn of(id: u64) -> Option<Usage> {
+        let cgroup = Cgroup::by_id(Path::new(CGROUP_ROOT), id).ok()?;
+        Some(Usage { cpu_us: cgroup.cpu_us(), memory: cgroup.current().ok() })
+    }
+}
+
+/// The host: shares of the last ten seconds in which tasks waited for something (PSI `some avg10`), 0 to 1,
+/// None where PSI is off; memory in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Host {
+    pub cpu: Option<f64>,
+    pub memory: Option<f64>,
+    pub io: Option<f64>,
+    pub available: u64,
+    pub total: u64,
+    pub cpus: usize,
+    /// CPU time of all but idle and steal since boot, in us.
+    pub cpu_us: u64,
+}
+
+impl Host {
+    /// The host now; what cannot be read is missing or 0.
+    pub fn now() -> Host {
+        let share = |some: PressureRecord| f64::from(some.avg10) / 100.0;
+        let memory = Meminfo::current().ok();
+        let stat = procfs::KernelStats::current().ok();
+        let us = |ticks: u64| ticks * 1_000_000 / procfs::ticks_per_second();
+        Host {
+            cpu: CpuPressure::current().ok().map(|p| share(p.some)),
+            memory: MemoryPressure::current().ok().map(|p| share(p.some)),
+            io: IoPressure::current().ok().map(|p| share(p.some)),
+            available: memory.as_ref().map_or(0, |m| m.mem_available.unwrap_or(m.mem_free)),
+            total: memory.as_ref().map_or(0, |m| m.mem_total),
+            cpus: stat.as_ref().map_or(1, |s| s.cpu_time.len().max(1)),
+            cpu_us: stat.map_or(0, |s| {
+                let t = s.total;
+                us(t.user + t.nice + t.system + t.irq.unwrap_or(0) + t.softirq.unwrap_or(0))
+            }),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! All agents at one moment, for those that show them: `top`, the metrics, `ci`. What the kernel
+//! accounts for a cgroup is read by whoever shows it, not by the main loop.
+
+use crate::agents::{Phase, Span};
+use crate::calls::{Call, Status};
+use crate::stats::Metrics;
+use serde::{Deserialize, Serialize};
+
+/// What has come together since the scheduler was loaded. Times in ns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Finished tool calls.
+    pub calls: u64,
+    /// Of them, those that ended with an exit status other than 0 or by a signal.
+    pub failed: u64,
+    /// CPU time of tool calls; of those that run as well where a [`View`] says so.
+    pub cpu_ns: u64,
+    /// Time that tasks of tool calls were runnable and did not run, likewise.
+    pub wait_ns: u64,
+    /// Time in each [`Phase`] that is over.
+    pub phase_ns: [u64; 3],
+}
+
+impl Totals {
+    /// One more call that has ended.
+    pub fn ended(&mut self, status: Status, cpu_ns: u64, wait_ns: u64) {
+        self.calls += 1;
+        self.failed += u64::from(status != Status::Exited(0));
+        self.cpu_ns += cpu_ns;
+        self.wait_ns += wait_ns;
+    }
+
+    /// One more phase that is over.
+    pub fn phase(&mut self, phase: Phase, lasted_ns: u64) {
+        self.phase_ns[phase as usize] += lasted_ns;
+    }
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Chosen by whoever made its cgroup.
+    pub name: String,
+    pub cgroup_id: u64,
+    pub phase: Phase,
+    /// When the phase began; CLOCK_MONOTONIC ns.
+    pub since_ns: u64,
+    /// Its last phases, the oldest first; as far as they were asked for.
+    pub history: Vec<Span>,
+    /// Those of running calls included.
+    pub totals: Totals,
+    /// True if its metrics are told apart from those of others.
+    pub labelled: bool,
+}
+
+/// A running tool call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its agent's cgroup.
+    pub cgroup_id: u64,
+    pub call: Call,
+}
+
+/// All there is to show.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// CLOCK_MONOTONIC.
+    pub now_ns: u64,
+    pub agents: Vec<Agent>,
+    /// Running tool calls, the oldest first.
+    pub calls: Vec<Running>,
+    /// Of agents that are not [`Agent::labelled`], also of those that are gone; finished calls only.
+    pub others: Totals,
+    pub metrics: Metrics,
+}
