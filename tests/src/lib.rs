@@ -5,6 +5,7 @@
 pub mod calls;
 pub mod clis;
 pub mod events;
+pub mod metrics;
 pub mod vm;
 
 pub use agentpolicy as policy;

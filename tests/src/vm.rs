@@ -267,6 +267,7 @@ impl Left {
 }
 
 /// What a script found out, by name.
+#[derive(Debug)]
 pub struct Facts(BTreeMap<String, String>);
 
 impl Facts {

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What operators do to agents: pause and resume, and the time limit of calls.
+. /tests/lib.sh
+swap_on_zram
+
+echo "+cpu +memory" >$cg/cgroup.subtree_control
+mkdir $cg/agents
+echo "+cpu +memory" >$cg/agents/cgroup.subtree_control
+freeze() { cat "$cg/agents/$1/cgroup.freeze"; }
+frozen_is() { grep -q "^frozen $2$" "$cg/agents/$1/cgroup.events"; }
+used() { echo $(($(cat "$cg/agents/$1/memory.current") / 1048576)); }
+# cpu AGENT: ms of CPU time so far.
+cpu() { sed -n 's/^usage_usec \(.*\)...$/\1/p' "$cg/agents/$1/cpu.stat"; }
+less_than() { [ "$(used "$1")" -lt "$2" ]; }
+# tell NAME COMMAND...: what scx_agent says, and its exit status.
+tell() {
+	name=$1
+	shift
+	scx_agent "$@" >/out/"$name".out 2>/out/"$name".err
+	fact "$name" $?
+}
+begin() {
+	start_scheduler "$1" -v --agent-cgroup 'agents/*' --call-limit-s 3 --call-grace-s 2
+}
+
+for a in held busy other; do mkdir $cg/agents/$a; done
+enter agents/held agentload burn --stages "3000000000:0:1:$((100 * 256))" &
+held=$!
+enter agents/busy sh /tests/spin.sh 1 1000000000 &
+busy=$!
+enter agents/other sleep 1000 &
+other=$!
+begin first
+
+### paused: nothing runs, memory goes
+wait_for 20 sh -c "[ $(used held) -ge 100 ]"
+fact used_before "$(used held)"
+tell pause pause held --for 3000
+wait_for 10 frozen_is held 1
+fact frozen $?
+wait_for 60 less_than held 30
+fact used_paused "$(used held)"
+tell again pause held --for 2000
+tell pause_busy pause busy
+wait_for 10 frozen_is busy 1
+before=$(cpu busy)
+sleep 2
+fact cpu_paused $(($(cpu busy) - before))
+scx_agent status >/out/status.out
+fact journal "$(grep -c frozen /run/scx_agent/memory.journal)"
+
+### resumed: it goes on, where it was
+tell resume resume held
+wait_for 10 frozen_is held 0
+fact thawed $?
+tell resume_again resume held
+tell nobody pause nobody
+tell too_long pause held --for 100000
+
+### its time is over
+tell short pause held --for 2
+wait_for 10 frozen_is held 1
+wait_for 10 frozen_is held 0
+fact short_over $?
+
+### somebody else's freezing and thawing are theirs
+echo 1 >$cg/agents/other/cgroup.freeze
+tell foreign pause other
+fact foreign_left "$(freeze other)"
+echo 0 >$cg/agents/other/cgroup.freeze
+tell taken pause held
+wait_for 10 frozen_is held 1
+echo 0 >$cg/agents/held/cgroup.freeze
+wait_for 10 grep -q 'somebody else lets it go on' /out/first.err
+fact taken_left "$(freeze held)"
+
+### ended, and killed: everybody goes on
+tell last pause held
+wait_for 10 frozen_is held 1
+stop_scheduler TERM
+fact first_status $status
+fact after_term "$(freeze held) $(freeze busy) $(ls /run/scx_agent/memory.journal 2>/dev/null)"
+begin second
+tell second_pause pause held
+wait_for 10 frozen_is held 1
+kill -KILL $scheduler
+wait $scheduler 2>/dev/null
+wait_for 20 frozen_is held 0
+fact after_kill "$(freeze held)"
+wait_for 10 sh -c '! [ -e /run/scx_agent/memory.journal ]'
+fact journal_left "$(ls /run/scx_agent/memory.journal 2>/dev/null)"
+kill $held $busy $other
+wait_for 20 state_is disabled
+
+### the time limit of calls
+begin limited
+mkdir $cg/agents/calls
+cp /tests/limited /tmp/claude
+enter agents/calls setsid /tmp/claude &
+calls=$!
+wait_for 40 sh -c '[ -e /tmp/limited.done ]'
+fact framework_lives "$(kill -0 $calls && echo yes)"
+scx_agent calls --json >/out/calls.json
+scx_agent calls >/out/calls.out
+fact stubborn_left "$(cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^stubborn$')"
+fact daemon_lives "$(kill -0 "$(cat /tmp/server.pid)" && echo yes)"
+kill $calls
+stop_scheduler TERM
+fact limited_status $status
+
+### without the memory controller there is no pause
+start_scheduler plain --agent-cgroup 'agents/*' --no-memory
+tell no_memory pause held
+stop_scheduler TERM

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! `scx_agent pause` and `resume`, and the time limit of calls.
+
+use scx_agent_tests::vm::Boot;
+use serde_json::Value;
+
+#[test]
+fn agents_are_paused_and_calls_limited() {
+    let left = Boot::script("operate").module("zram").run();
+    left.assert_kernel_well();
+    let facts = left.facts();
+    for (name, want) in [
+        ("pause", "0"),
+        ("frozen", "0"),
+        ("again", "0"),
+        ("pause_busy", "0"),
+        ("journal", "1"),
+        ("resume", "0"),
+        ("thawed", "0"),
+        ("resume_again", "1"),
+        ("nobody", "1"),
+        ("too_long", "2"),
+        ("short", "0"),
+        ("short_over", "0"),
+        ("foreign", "1"),
+        ("foreign_left", "1"),
+        ("taken", "0"),
+        ("taken_left", "0"),
+        ("first_status", "0"),
+        ("after_term", "0 0 "),
+        ("second_pause", "0"),
+        ("after_kill", "0"),
+        ("journal_left", ""),
+        ("framework_lives", "yes"),
+        ("stubborn_left", "0"),
+        ("daemon_lives", "yes"),
+        ("limited_status", "0"),
+        ("no_memory", "1"),
+    ] {
+        assert_eq!(facts.get(name), want, "{name}:\n{}", left.diagnosis());
+    }
+    assert!(facts.number("used_before") >= 100.0, "{facts:?}");
+    assert!(facts.number("used_paused") < 30.0, "what is paused is reclaimed: {facts:?}");
+    assert!(facts.number("cpu_paused") < 5.0, "a paused agent runs: {facts:?}");
+    for (file, word) in [
+        ("pause.out", "agent \"held\" is paused"),
+        ("again.out", "paused already"),
+        ("resume.out", "MB were reclaimed"),
+        ("resume_again.err", "is not paused"),
+        ("nobody.err", "there is no agent \"nobody\""),
+        ("foreign.err", "somebody else"),
+        ("no_memory.err", "no_memory"),
+        ("status.out", "2 agents are paused"),
+        ("first.err", "its time is over"),
+        ("first.err", "let 2 paused agents go on"),
+        ("first.err", "somebody else lets it go on"),
+        ("second.err", "let 1 paused agents go on"),
+        ("limited.err", "the time limit of calls"),
+        ("limited.err", "SIGKILL to 3 processes"),
+    ] {
+        assert!(left.text(file).contains(word), "{file} does not say {word:?}:\n{}", left.text(file));
+    }
+
+    let calls: Value = serde_json::from_str(&left.text("calls.json")).expect("JSON");
+    let of = |part: &str| {
+        let mut all = calls.as_array().unwrap().iter();
+        all.find(|c| c["command"].as_str().unwrap().contains(part))
+            .unwrap_or_else(|| panic!("no {part}: {calls:#}"))
+    };
+    let (well, told, made) = (of("sleep 1"), of("exit 5"), of("trap \"\" TERM"));
+    assert!(well["ended_by"].is_null() && well["status"]["exited"] == 0, "{well:#}");
+    assert_eq!(
+        (&told["status"]["exited"], told["ended_by"].as_str()),
+        (&5.into(), Some("time limit of 3 s"))
+    );
+    assert_eq!(
+        (&made["status"]["killed"], made["ended_by"].as_str()),
+        (&9.into(), Some("time limit of 3 s"))
+    );
+    let seconds = |c: &Value| c["wall_ns"].as_f64().unwrap() / 1e9;
+    assert!((2.9..6.0).contains(&seconds(told)), "{told:#}");
+    assert!((4.9..9.0).contains(&seconds(made)), "SIGKILL comes after the grace: {made:#}");
+    assert_eq!(left.text("calls.out").lines().filter(|l| l.contains(" limit ")).count(), 2);
+}
