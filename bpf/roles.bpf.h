@@ -221,6 +221,8 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	runnable = tctx->counted_runnable;
 	role_drop(tctx, now);
 	tctx->group = slot;
+	/* Nobody's of this group forked it, though it may not have run a program since its fork. */
+	tctx->forked = 0;
 	if (p->flags & PF_KTHREAD)
 		goto out;
 	known = known_comm(p);
