@@ -6,7 +6,7 @@ use log::warn;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Error, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// When a log begins a new file.
@@ -55,6 +55,11 @@ impl Lines {
             let written = serde_json::to_vec(record).map_err(Error::from).and_then(|line| self.add(line));
             self.end_on(written);
         }
+    }
+
+    /// True once it could not be written.
+    pub fn has_ended(&self) -> bool {
+        self.out.is_none()
     }
 
     /// Hands what is buffered to the system.
@@ -106,8 +111,17 @@ impl Lines {
 }
 
 fn append(path: &Path) -> std::io::Result<(File, u64)> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-    let size = file.metadata()?.len();
+    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mut size = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if size > 0 {
+        file.read_exact_at(&mut last, size - 1)?;
+    }
+    // Cut off when the system went down: the next line is not to go with it.
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+        size += 1;
+    }
     Ok((file, size))
 }
 
@@ -155,6 +169,18 @@ mod tests {
             (last + 1 - numbers.len() as u64..=last).collect::<Vec<_>>(),
             "the newest, in order"
         );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_line_that_was_cut_off_stays_alone() {
+        let dir = folder("cut");
+        let path = dir.join("log");
+        fs::write(&path, "1\n{\"a\":").unwrap();
+        let mut log = Lines::rotating(&path, Rotation { bytes: 100, kept: 1 }).unwrap();
+        log.write(&2);
+        log.flush();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n{\"a\":\n2\n");
         fs::remove_dir_all(dir).unwrap();
     }
 

@@ -3,10 +3,11 @@
 
 use crate::memory::{Cgroup, CGROUP_ROOT};
 use procfs::{CpuPressure, Current, CurrentSI, IoPressure, Meminfo, MemoryPressure, PressureRecord};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A cgroup, its subtree included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// CPU time since it was made, in us.
     pub cpu_us: u64,
@@ -24,7 +25,7 @@ impl Usage {
 
 /// The host: shares of the last ten seconds in which tasks waited for something (PSI `some avg10`), 0 to 1,
 /// None where PSI is off; memory in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     pub cpu: Option<f64>,
     pub memory: Option<f64>,

@@ -53,7 +53,8 @@ struct Ending {
     call: Overdue,
     told: Instant,
     tries: u32,
-    processes: Vec<OwnedFd>,
+    /// By number, which may be another process's by now.
+    processes: BTreeMap<u32, OwnedFd>,
 }
 
 /// The limit, and the calls that it ends.
@@ -96,7 +97,7 @@ impl Limit {
 
     fn begin(&self, call: Overdue, after: Duration, kernel: &Kernel, now: Instant) -> Ending {
         let mut processes = processes(&call, kernel);
-        let told = processes.iter().filter(|p| pidfd_send_signal(p, Signal::TERM).is_ok()).count();
+        let told = processes.values().filter(|p| pidfd_send_signal(p, Signal::TERM).is_ok()).count();
         warn!(
             "agent {:?}: call {} ({}) runs for more than {} s, the time limit of calls (call_limit_s): SIGTERM to {told} \
              processes, SIGKILL after {} s",
@@ -106,7 +107,9 @@ impl Limit {
             after.as_secs(),
             self.grace.as_secs()
         );
-        processes.truncate(KEPT);
+        while processes.len() > KEPT {
+            processes.pop_last();
+        }
         Ending { call, told: now, tries: 0, processes }
     }
 }
@@ -117,7 +120,7 @@ impl Ending {
         let mut left = std::mem::take(&mut self.processes);
         left.extend(processes(&self.call, kernel));
         // One that has ended cannot be signalled.
-        let killed = left.iter().filter(|p| pidfd_send_signal(p, Signal::KILL).is_ok()).count();
+        let killed = left.values().filter(|p| pidfd_send_signal(p, Signal::KILL).is_ok()).count();
         if killed == 0 {
             return false;
         }
@@ -139,14 +142,14 @@ impl Ending {
     }
 }
 
-/// The processes of a call.
-fn processes(call: &Overdue, kernel: &Kernel) -> Vec<OwnedFd> {
+/// The processes of a call, by number.
+fn processes(call: &Overdue, kernel: &Kernel) -> BTreeMap<u32, OwnedFd> {
     let is_in_call = |pid: u32| kernel.task(pid).is_some_and(|s| s.call == call.call && s.hook == 0);
-    let Ok(cgroup) = Cgroup::by_id(Path::new(CGROUP_ROOT), call.cgroup_id) else { return Vec::new() };
+    let Ok(cgroup) = Cgroup::by_id(Path::new(CGROUP_ROOT), call.cgroup_id) else { return BTreeMap::new() };
     let open = |pid: u32| {
         let fd = pidfd_open(Pid::from_raw(pid as i32)?, PidfdFlags::empty()).ok()?;
         // Asked again: the number may have become another process's before it was opened.
-        is_in_call(pid).then_some(fd)
+        is_in_call(pid).then_some((pid, fd))
     };
     let pids = pids_below(&cgroup.file("")).unwrap_or_default();
     pids.into_iter().filter(|pid| is_in_call(*pid)).filter_map(open).collect()

@@ -4,6 +4,7 @@
 use super::ask;
 use crate::calls::{Call, Status};
 use crate::ci::{Gate, Place, Report, Scheduled, Scheduler};
+use crate::globs::FRAMEWORK_COMMS;
 use crate::questions;
 use crate::usage::Host;
 use crate::view::View;
@@ -118,7 +119,7 @@ fn try_run(args: &Args, config: Option<&Path>) -> Result<u8> {
         Some(s) if s.is_own() => Scheduled::Own,
         Some(_) => Scheduled::Running,
     };
-    let place = Place::make(&args.name, !args.framework)?;
+    let place = Place::make(&args.name, !args.framework && !is_framework(&args.command))?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot handle signals")?;
     let began = Instant::now();
     let mut child = place.start(&args.command)?;
@@ -160,6 +161,12 @@ fn try_run(args: &Args, config: Option<&Path>) -> Result<u8> {
         Some(Status::Killed(n)) => 128 + n as u8,
         None => OWN_FAILURE,
     })
+}
+
+/// True if the command is an agent framework by its name.
+fn is_framework(command: &[OsString]) -> bool {
+    let name = command.first().and_then(|program| Path::new(program).file_name());
+    name.and_then(|n| n.to_str()).is_some_and(|n| FRAMEWORK_COMMS.contains(&n))
 }
 
 /// Returns once the child `pid` has ended.

@@ -11,6 +11,7 @@ mod explain;
 mod generate;
 mod hooks;
 mod pause;
+mod record;
 mod reload;
 mod status;
 mod top;
@@ -34,6 +35,8 @@ pub enum Command {
     Generate(generate::Args),
     Pause(pause::Args),
     Reload(reload::Args),
+    Record(record::RecordArgs),
+    Replay(record::ReplayArgs),
     Resume(pause::ResumeArgs),
     Status(status::Args),
     Top(top::Args),
@@ -56,6 +59,8 @@ impl Command {
             Command::Generate(args) => generate::run(args),
             Command::Pause(args) => pause::run(args),
             Command::Reload(args) => reload::run(args),
+            Command::Record(args) => record::record(args),
+            Command::Replay(args) => record::replay(args),
             Command::Resume(args) => pause::resume(args),
             Command::Status(args) => status::run(args),
             Command::Top(args) => top::run(args),

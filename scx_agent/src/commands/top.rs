@@ -56,42 +56,77 @@ pub fn run(args: &Args) -> Result<()> {
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         bail!("top needs a terminal; --batch N prints N screens without one");
     }
-    let colours = !args.no_color && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let mut terminal = ratatui::try_init().context("cannot set up the terminal")?;
-    let done = follow(&mut terminal, &mut model, interval, colours, &stop);
+    let done = follow(&mut terminal, &mut model, interval, args.no_color, &stop);
     ratatui::restore();
     done
 }
 
 /// Everything now.
-fn look(model: &Model) -> Result<Sample> {
+///
+/// # Errors
+/// No daemon answers.
+pub fn look(model: &Model) -> Result<Sample> {
     let view: View = ask::ask(questions::VIEW, &[("since_ns", model.known_ns().to_string())])?;
     let usage = view.agents.iter().filter_map(|a| Some((a.cgroup_id, Usage::of(a.cgroup_id)?))).collect();
     Ok(Sample { view, usage, host: Host::now() })
+}
+
+/// Draws, and notes how many agents fit.
+///
+/// # Errors
+/// The terminal is gone.
+pub fn show(
+    terminal: &mut ratatui::DefaultTerminal,
+    model: &Model,
+    no_color: bool,
+    page: &mut usize,
+) -> Result<()> {
+    let colours = !no_color && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    terminal.draw(|frame| *page = draw(frame, model, colours)).context("cannot draw")?;
+    Ok(())
+}
+
+/// What was pressed.
+pub enum Key {
+    Code(KeyCode),
+    /// Ctrl-C, which is a key on a terminal of ours.
+    Interrupt,
+}
+
+/// The key that is pressed within `wait`, if any.
+///
+/// # Errors
+/// The terminal is gone.
+pub fn key(wait: Duration) -> Result<Option<Key>> {
+    if !event::poll(wait).context("cannot read keys")? {
+        return Ok(None);
+    }
+    Ok(match event::read().context("cannot read keys")? {
+        Event::Key(k) if k.code == KeyCode::Char('c') && k.modifiers.contains(KeyModifiers::CONTROL) => {
+            Some(Key::Interrupt)
+        }
+        Event::Key(k) if k.kind == KeyEventKind::Press => Some(Key::Code(k.code)),
+        _ => None,
+    })
 }
 
 fn follow(
     terminal: &mut ratatui::DefaultTerminal,
     model: &mut Model,
     interval: Duration,
-    colours: bool,
+    no_color: bool,
     stop: &AtomicBool,
 ) -> Result<()> {
     let mut next = Instant::now() + interval;
     let mut page = 1;
     while !stop.load(Ordering::Relaxed) {
-        terminal.draw(|frame| page = draw(frame, model, colours)).context("cannot draw")?;
+        show(terminal, model, no_color, &mut page)?;
         // Signals are noticed within this time.
-        let wait = next.saturating_duration_since(Instant::now()).min(Duration::from_millis(250));
-        if event::poll(wait).context("cannot read keys")? {
-            if let Event::Key(key) = event::read().context("cannot read keys")? {
-                let interrupt =
-                    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
-                let quit = key.kind == KeyEventKind::Press && model.key(key.code, page);
-                if interrupt || quit {
-                    return Ok(());
-                }
-            }
+        match key(next.saturating_duration_since(Instant::now()).min(Duration::from_millis(250)))? {
+            Some(Key::Interrupt) => return Ok(()),
+            Some(Key::Code(code)) if model.key(code, page) => return Ok(()),
+            _ => (),
         }
         if Instant::now() >= next {
             next = Instant::now() + interval;
@@ -105,9 +140,19 @@ fn follow(
     Ok(())
 }
 
-fn batch(model: &mut Model, interval: Duration, screens: u64, stop: &AtomicBool) -> Result<()> {
+/// A screen of COLUMNS by LINES, or 80 by 24, as text.
+///
+/// # Errors
+/// It cannot be drawn.
+pub fn as_text(model: &Model) -> Result<String> {
     let from = |name: &str| std::env::var(name).ok()?.parse::<u16>().ok().filter(|n| (10..=1000).contains(n));
     let (columns, lines) = (from("COLUMNS").unwrap_or(SCREEN.0), from("LINES").unwrap_or(SCREEN.1));
+    let mut screen = Terminal::new(TestBackend::new(columns, lines)).context("cannot draw")?;
+    screen.draw(|frame| _ = draw(frame, model, false)).context("cannot draw")?;
+    Ok(crate::top::text(screen.backend().buffer()))
+}
+
+fn batch(model: &mut Model, interval: Duration, screens: u64, stop: &AtomicBool) -> Result<()> {
     for _ in 0..screens {
         let until = Instant::now() + interval;
         while Instant::now() < until && !stop.load(Ordering::Relaxed) {
@@ -117,9 +162,7 @@ fn batch(model: &mut Model, interval: Duration, screens: u64, stop: &AtomicBool)
             break;
         }
         model.take(look(model)?);
-        let mut screen = Terminal::new(TestBackend::new(columns, lines)).context("cannot draw")?;
-        screen.draw(|frame| _ = draw(frame, model, false)).context("cannot draw")?;
-        ask::print(&crate::top::text(screen.backend().buffer()))?;
+        ask::print(&as_text(model)?)?;
     }
     Ok(())
 }

@@ -276,6 +276,9 @@ fn footer(model: &Model, paint: Paint) -> Line<'static> {
     if model.paused {
         spans.push(Span::styled("PAUSED  ", paint.warning()));
     }
+    if let Some(replay) = &model.replay {
+        spans.push(Span::raw(replay.clone()));
+    }
     if !model.filter.is_empty() {
         spans.push(Span::raw(format!("filter {:?}  ", model.filter)));
     }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The screen of `scx_agent top`: `model` knows what is shown and what keys do, `strip` the last
-//! minute's phases, `draw` puts it on a screen of whatever kind.
+//! minute's phases, `draw` puts it on a screen of whatever kind, `recording` keeps it for later.
 
 mod draw;
 mod model;
+mod recording;
 mod strip;
 
 pub use draw::draw;
 pub use model::{Model, Sample};
+pub use recording::{Recorder, Recording};
 
 use ratatui::buffer::Buffer;
 

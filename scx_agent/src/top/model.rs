@@ -6,6 +6,7 @@ use crate::agents::{Phase, Span};
 use crate::usage::{Host, Usage};
 use crate::view::{Agent, Running, View};
 use ratatui::crossterm::event::KeyCode;
+use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 const FILTER_MAX: usize = 40;
 
 /// One look at everything.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     pub view: View,
     /// By cgroup.
@@ -77,6 +78,8 @@ pub struct Model {
     pub detail: bool,
     /// Why the last look failed.
     pub trouble: Option<String>,
+    /// Where in a recording this is.
+    pub replay: Option<String>,
 }
 
 impl Default for Model {
@@ -93,6 +96,7 @@ impl Default for Model {
             selected: None,
             detail: false,
             trouble: None,
+            replay: None,
         }
     }
 }
@@ -108,6 +112,13 @@ impl Model {
         let newest = self.strips.values().map(Strip::known_ns).max().unwrap_or(0);
         // Those of other agents may come a little later.
         newest.saturating_sub(1_000_000_000).max(self.sample.view.now_ns.saturating_sub(STRIP_NS))
+    }
+
+    /// Forgets all looks, and keeps what keys have set.
+    pub fn forget(&mut self) {
+        self.sample = Sample::default();
+        self.rows.clear();
+        self.strips.clear();
     }
 
     /// Takes a new look in.

@@ -300,3 +300,42 @@ fn more_agents_and_calls_than_lines() {
     assert!(text.contains(">run-u12.scope"), "the cursor is on the screen:\n{text}");
     assert!(text.contains("more") && text.contains("q quit"), "{text}");
 }
+
+#[test]
+fn a_recording_is_shown_as_it_was() {
+    let dir = std::env::temp_dir().join(format!("scx_agent-recording-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("rec");
+    for unix in [0, 5] {
+        // Stopped and begun again.
+        let mut recorder = Recorder::open(&path, 1).unwrap();
+        for t in unix..unix + 5 {
+            recorder.write(1e9 + t as f64, &sample(1002 + t)).unwrap();
+        }
+    }
+    // The system went down while it was written.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend_from_slice(b"{\"unix_s\": 1000000010.0, \"sam");
+    std::fs::write(&path, bytes).unwrap();
+    let mut recording = Recording::open(&path).unwrap();
+    assert_eq!((recording.len(), recording.length_s()), (10, 9.0));
+    assert_eq!([0.0, 0.5, 3.0, 99.0].map(|t| recording.at(t)), [0, 0, 3, 9]);
+    assert_eq!(recording.look(7).unwrap(), sample(1009));
+    assert_eq!(recording.look(0).unwrap(), sample(1002));
+
+    // With what was put aside.
+    let mut recorder = Recorder::open(&path, 1).unwrap();
+    let mut big = sample(2000);
+    big.view.calls = (0..2000).map(|i| call(1, "a", "test", "x", i)).collect();
+    recorder.write(1e9 + 20.0, &big).unwrap();
+    recorder.write(1e9 + 21.0, &big).unwrap();
+    let mut recording = Recording::open(&path).unwrap();
+    assert!(dir.join("rec.1").exists());
+    assert_eq!(recording.look(recording.len() - 1).unwrap(), big);
+
+    std::fs::write(&path, "junk\n").unwrap();
+    std::fs::remove_file(dir.join("rec.1")).unwrap();
+    assert!(Recording::open(&path).unwrap_err().to_string().contains("rec is no recording"));
+    assert!(Recording::open(&dir.join("none")).is_err());
+    std::fs::remove_dir_all(dir).unwrap();
+}
