@@ -109,6 +109,7 @@ stop_scheduler TERM
 fact limited_status $status
 
 ### without the memory controller there is no pause
+enter agents/held sleep 60 &
 start_scheduler plain --agent-cgroup 'agents/*' --no-memory
 tell no_memory pause held
 stop_scheduler TERM

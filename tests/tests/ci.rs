@@ -97,7 +97,20 @@ fn commands_are_run_and_reported() {
     assert_eq!(words[1], "call", "{line}");
     let cpus: f64 = words[3].parse().expect("CPUs");
     assert!((0.5..1.6).contains(&cpus), "it spins on one CPU:\n{top}");
-    assert!(top.contains("spin.sh"), "its call:\n{top}");
+    assert!(top.contains("sh /tests/spin"), "its call:\n{top}");
+    let pty = left.text("pty.out");
+    for word in ["\u{1b}[?1049h", "AGENT", "shown-", "MEM*", "\u{1b}[?1049l", "status 0"] {
+        assert!(pty.contains(word), "no {word:?} on the terminal:\n{pty:?}");
+    }
+    // What was recorded is shown as it was.
+    assert_eq!((facts.get("record"), facts.get("replay"), facts.get("recording_mode")), ("0", "0", "600"));
+    let replay = left.text("replay.out");
+    assert!(replay.contains("STOPPED 0:01 of 0:0"), "{replay}");
+    let line = replay.lines().find(|l| l.contains("shown-") && l.contains('#')).expect("a line of the agent");
+    let cpus: f64 = line.split_whitespace().nth(3).and_then(|w| w.parse().ok()).expect("CPUs");
+    assert!((0.3..1.8).contains(&cpus), "{replay}");
+    assert_eq!(facts.get("replay_none"), "1");
+    assert!(left.text("replay_none.err").contains("is no recording"), "{}", left.text("replay_none.err"));
     assert_eq!((facts.get("top_no_terminal"), facts.get("top_alone")), ("1", "1"));
     assert!(left.text("top_no_terminal.err").contains("--batch"));
     assert!(left.text("top_alone.err").contains("no scx_agent is running"));

@@ -56,7 +56,7 @@ fn agents_are_paused_and_calls_limited() {
         ("first.err", "somebody else lets it go on"),
         ("second.err", "let 1 paused agents go on"),
         ("limited.err", "the time limit of calls"),
-        ("limited.err", "SIGKILL to 3 processes"),
+        ("limited.err", "does not end within 2 s of SIGTERM: SIGKILL to"),
     ] {
         assert!(left.text(file).contains(word), "{file} does not say {word:?}:\n{}", left.text(file));
     }
