@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Longest time between two looks at an agent that waits and does not change.
-const PAUSE_MAX: Duration = Duration::from_secs(4);
+/// Longest time between two looks at an agent that waits and does not change: if it runs into its limit
+/// meanwhile, it says so.
+const PAUSE_MAX: Duration = Duration::from_secs(16);
 /// First pause after a reclaim that found too little, doubled each time up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(32);

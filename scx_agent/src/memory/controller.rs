@@ -28,6 +28,9 @@ const TICK_BUSY: Duration = Duration::from_millis(250);
 /// The same while nothing but settled waits is there.
 const TICK_IDLE: Duration = Duration::from_secs(1);
 
+/// Knobs that are checked in [`TICK_IDLE`]: where there are more, each has its turn later.
+const CHECKED: usize = 128;
+
 /// Least time between two rounds of sharing, however many calls begin.
 const SHARE_MIN: Duration = Duration::from_millis(50);
 
@@ -75,6 +78,8 @@ pub struct Controller {
     pub pressed: bool,
     /// When the knobs were last checked for values of others.
     pub checked: Instant,
+    /// The cgroup with which that goes on.
+    pub check_from: u64,
     /// When the headroom was last shared among bursts.
     pub shared: Instant,
     pub guard: Option<Guard>,
@@ -243,7 +248,12 @@ impl Controller {
             guard.check();
         }
         let written = self.agents.iter().filter(|(_, a)| a.knob.last().is_some() && !a.knob.foreign);
-        for id in written.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let mut ids: Vec<u64> = written.map(|(id, _)| *id).collect();
+        let begin = ids.partition_point(|id| *id < self.check_from);
+        ids.rotate_left(begin);
+        self.check_from = ids.get(CHECKED).copied().unwrap_or(0);
+        ids.truncate(CHECKED);
+        for id in ids {
             let Some(a) = self.agents.get_mut(&id) else { continue };
             if let Err(e) = a.knob.check(&a.cgroup, &mut self.journal) {
                 self.trouble(id, e);

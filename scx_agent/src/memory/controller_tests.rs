@@ -52,6 +52,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         host: plenty().unwrap(),
         pressed: false,
         checked: now,
+        check_from: 0,
         shared: now,
         guard: None,
         watcher: None,
@@ -290,4 +291,32 @@ fn a_pause_ends_by_itself_or_when_others_end_it() {
         "0",
         "the end lets it go on"
     );
+}
+
+#[test]
+fn knobs_of_many_agents_are_checked_in_turn() {
+    use std::os::unix::fs::MetadataExt;
+    const AGENTS: u64 = 300;
+    let mut b = bench("many", 200);
+    let dir = |n: u64| b.root.0.join(format!("agents/b{n}"));
+    let dirs: Vec<PathBuf> = (1..AGENTS).map(dir).chain([b.root.0.join("agents/a")]).collect();
+    for to in &dirs {
+        let _ = fs::create_dir(to);
+        for file in fs::read_dir(b.file("")).unwrap().flatten() {
+            if !to.ends_with("a") {
+                fs::copy(file.path(), to.join(file.file_name())).unwrap();
+            }
+        }
+        let id = fs::metadata(to).unwrap().ino();
+        b.c.handle(Message::Found { id, name: "b".into() }, b.now);
+    }
+    b.tick(3);
+    let limited = b.c.agents.values().filter(|a| a.knob.limited()).count();
+    assert_eq!(limited as u64, AGENTS);
+    dirs.iter().for_each(|d| fs::write(d.join("memory.high"), "4096").unwrap());
+    let seen = |b: &Bench| b.c.counters.foreign.load(Ordering::Relaxed);
+    for expected in [128, 256, AGENTS, AGENTS] {
+        b.c.check_knobs();
+        assert_eq!(seen(&b), expected);
+    }
 }

@@ -150,6 +150,7 @@ impl Memory {
             host: Host::now()?,
             pressed: false,
             checked: Instant::now(),
+            check_from: 0,
             shared: Instant::now(),
             guard: Some(Guard::start(verbose)?),
             watcher: Watcher::start(messages.clone())
