@@ -57,9 +57,6 @@ wait_for 30 [ -e /tmp/ready2 ]
 COLUMNS=100 LINES=20 scx_agent top --batch 2 --interval 0.5 >/out/top.out 2>/out/top.err
 fact top $?
 refused top_no_terminal scx_agent top
-# On a terminal: it draws, takes keys and gives the terminal back.
-(sleep 2 && printf s && sleep 1 && printf q) |
-	timeout 30 script -q -c 'stty rows 24 cols 80; scx_agent top; echo "status $?"' /out/pty.out >/dev/null 2>/out/pty.err
 scx_agent record --interval 0.2 --for 2 /tmp/recording 2>/out/record.err
 fact record $?
 scx_agent replay --at 1.5 --print /tmp/recording >/out/replay.out 2>/out/replay.err

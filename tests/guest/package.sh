@@ -45,13 +45,14 @@ fact removed "$(package)"
 fact removed_state "$(state)"
 fact removed_high "$(high a)"
 fact removed_settings "$(ls /etc/scx_agent)"
+fact removed_logs "$(ls -d /var/log/scx_agent)"
 fact removed_program "$(ls /usr/bin/scx_agent /usr/lib/systemd/system/scx_agent.service 2>/dev/null)"
 
 ### purged: nothing is left
 dpkg -P scx-agent >/out/purge.out 2>/out/purge.err
 fact purge $?
 fact purged "$(package)"
-fact left "$(find /etc /usr /var/lib/systemd /var/lib/dpkg/info /run/systemd/generator* \( -name '*scx_agent*' -o -name '*scx-agent*' \) 2>/dev/null | tr '\n' ' ')"
+fact left "$(find /etc /usr /var/log /var/lib/systemd /var/lib/dpkg/info /run/systemd/generator* \( -name '*scx_agent*' -o -name '*scx-agent*' \) 2>/dev/null | tr '\n' ' ')"
 fact journal_left "$(ls /run/scx_agent/memory.journal 2>/dev/null)"
 fact agent_lives "$(kill -0 $waits && echo yes)"
 fact system "$(systemctl list-units --failed --no-legend | tr '\n' ' ')"

@@ -15,7 +15,7 @@ fact install_again $?
 fact settings_kept "$(grep -c '^slice_us = 9000$' /etc/scx_agent/config.toml)"
 fact check "$(scx_agent check >/out/check.out 2>/out/check.err; echo $?)"
 
-printf 'agent_cgroups = ["agents/*"]\nverbose = 1\n' >/etc/scx_agent/conf.d/10-agents.toml
+printf 'agent_cgroups = ["agents/*"]\nverbose = 1\ncall_log = "/var/log/scx_agent/calls.jsonl"\n' >/etc/scx_agent/conf.d/10-agents.toml
 agent_that_waits a 100
 
 ### active only when enabled
@@ -33,6 +33,16 @@ scx_agent status >/out/status.out
 fact status_state "$(state)"
 wait_for 60 isnt a max
 fact limited $?
+# On a terminal: it draws, takes keys and gives the terminal back.
+(sleep 3 && printf s && sleep 2 && printf q) |
+	TERM=xterm timeout 60 script -qec 'stty rows 24 cols 80; scx_agent top; echo "status $?"' /out/pty.out >/dev/null 2>/out/pty.err
+# What the unit's hardening must not prevent.
+fact metrics "$(bash -c 'exec 3<>/dev/tcp/127.0.0.1/9855 && printf "GET /metrics HTTP/1.1\r\n\r\n" >&3 && grep -c "^scx_agent_scheduling 1" <&3')"
+fact log_modes "$(stat -c '%a:%U' /var/log/scx_agent /var/log/scx_agent/calls.jsonl | tr '\n' ' ')"
+scx_agent pause a --for 100 >/dev/null
+fact paused "$(cat $cg/agents/a/cgroup.freeze)"
+scx_agent resume a >/dev/null
+fact resumed "$(cat $cg/agents/a/cgroup.freeze)"
 
 ### reload
 echo 'mem_slack_pct = 50' >/etc/scx_agent/conf.d/20-mem.toml
@@ -109,7 +119,7 @@ fact ejected_restarted $?
 fact uninstall $?
 fact uninstalled_state "$(state)"
 fact uninstalled_high "$(high a)"
-fact left "$(find /usr/local /etc/scx_agent /run/scx_agent/memory.journal /etc/systemd -name '*scx_agent*' -o -name memory.journal 2>/dev/null | tr '\n' ' ')"
+fact left "$(find /usr/local /var/log /etc/scx_agent /run/scx_agent/memory.journal /etc/systemd -name '*scx_agent*' -o -name memory.journal 2>/dev/null | tr '\n' ' ')"
 (cd /src && scripts/uninstall) >/dev/null 2>&1
 fact uninstall_again $?
 journalctl -u scx_agent --no-pager -o short-monotonic >/out/journal.err

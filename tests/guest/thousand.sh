@@ -10,8 +10,8 @@ rest() {
 	after=$(cut -d' ' -f14,15 /proc/$scheduler/stat)
 	# shellcheck disable=SC2086
 	set -- "$1" $before $after
-	fact "$1_cpu_ms" $((($4 + $5 - $2 - $3) * 10))
-	fact "$1_rss_kb" "$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/$scheduler/status)"
+	fact "${1}_cpu_ms" $((($4 + $5 - $2 - $3) * 10))
+	fact "${1}_rss_kb" "$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' /proc/$scheduler/status)"
 }
 # took NAME COMMAND...: the fastest of five, in ms.
 took() {
@@ -45,8 +45,9 @@ sleep 15
 rest rest
 took nothing scx_agent --version
 took status scx_agent status
-took scrape wget -q -O /out/metrics.txt http://127.0.0.1:9855/metrics
+took scrape wget -q -O /tmp/metrics.txt http://127.0.0.1:9855/metrics
 took fork wget -q -O /dev/null http://127.0.0.1:9855/
 COLUMNS=80 LINES=24 took top scx_agent top --batch 1 --interval 0.01
+cp /tmp/metrics.txt /out/
 stop_scheduler TERM
 fact status_code $status

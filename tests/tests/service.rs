@@ -49,6 +49,10 @@ fn a_unit_from_its_installation_to_its_end() {
             ("status", "0"),
             ("status_state", "enabled"),
             ("limited", "0"),
+            ("metrics", "1"),
+            ("log_modes", "750:root 600:root "),
+            ("paused", "1"),
+            ("resumed", "0"),
             // A wrong file fails the reload, is told, and changes nothing.
             ("reload", "0"),
             ("reload_unchanged", "nothing has changed"),
@@ -83,6 +87,8 @@ fn a_unit_from_its_installation_to_its_end() {
             ("uninstall_again", "0"),
         ],
     );
+    let pty = ["\u{1b}[?1049h", "AGENT", " a ", "MEM*", "\u{1b}[?1049l", "status 0"];
+    assert_says(&left, "pty.out", &pty);
     assert_says(&left, "status_none.err", &["no scx_agent is running"]);
     assert_says(&left, "reload2.out", &["after a restart only: slice_us"]);
     assert_says(&left, "wrong.err", &["conf.d/20-mem.toml:1: mem_slack_pct:", "stay in force"]);
@@ -128,6 +134,7 @@ fn a_package_from_its_installation_to_its_purge() {
             ("removed_state", "disabled"),
             ("removed_high", "max"),
             ("removed_settings", "config.toml"),
+            ("removed_logs", "/var/log/scx_agent"),
             ("removed_program", ""),
             ("purge", "0"),
             ("purged", ""),
