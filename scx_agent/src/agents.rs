@@ -8,6 +8,7 @@ use crate::calls::{Call, Calls, Hint, Status};
 use crate::memory;
 use crate::records::{CallRecord, Raw};
 use crate::tags::OpenTags;
+use crate::untold::Untold;
 use crossbeam::channel::Sender;
 use log::{debug, info, warn};
 use serde::{Deserialize, Serialize};
@@ -142,6 +143,7 @@ pub struct Agent {
     pub history: VecDeque<Span>,
     /// What its hooks have announced.
     pub tags: OpenTags,
+    untold: Untold,
 }
 
 /// Every agent there is, kept up to date by [`Agents::handle`].
@@ -287,6 +289,7 @@ impl Agents {
                     since_ns: at_ns,
                     history: VecDeque::new(),
                     tags: OpenTags::default(),
+                    untold: Untold::default(),
                 };
                 self.by_slot.insert(raw.group, agent);
                 Some(Event::Agent { at_ns, agent: name, cgroup_id: raw.cgroup_id })
@@ -329,6 +332,16 @@ impl Agents {
                 let words = exec.words(raw.pid);
                 self.calls.exec(raw.call_slot, raw.call, raw.text(), &words);
                 self.claim_tag(&raw, &words);
+                return Some(Decoded::Silent);
+            }
+            bpf_intf::agent_event_type_EVENT_UNTOLD => {
+                let said = match self.agent(raw.group, raw.cgroup_id) {
+                    Some(a) => a.untold.more(at_ns, raw.untold, raw.no_slot),
+                    None => None,
+                };
+                if let Some(said) = said {
+                    warn!("agent {:?} {said}", self.name(raw.group));
+                }
                 return Some(Decoded::Silent);
             }
             bpf_intf::agent_event_type_EVENT_CALL_HELPER => {

@@ -20,9 +20,11 @@ mod preflight;
 mod questions;
 mod records;
 mod scheduler;
+mod shortages;
 mod stats;
 mod status;
 mod tags;
+mod untold;
 
 use anyhow::Result;
 use clap::Parser;
