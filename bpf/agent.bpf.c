@@ -42,6 +42,7 @@
 #include "groups.bpf.h"
 #include "calls.bpf.h"
 #include "cpus.bpf.h"
+#include "inside.bpf.h"
 #include "limits.bpf.h"
 #include "roles.bpf.h"
 #include "queues.bpf.h"
@@ -188,6 +189,8 @@ void BPF_STRUCT_OPS(agent_runnable, struct task_struct *p, u64 enq_flags)
 	if (!tctx)
 		return;
 	now = scx_bpf_now();
+	if (!tctx->born)
+		fork_ends(tctx);
 	role_refresh(p, tctx, now);
 	if (!tctx->call) {
 		/* Service is forgiven at the rate of a whole CPU while it sleeps. */
@@ -292,13 +295,24 @@ bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *t
 
 s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	return task_begins(p, args->fork ? bpf_get_current_task_btf() : NULL);
+	struct task_ctx *pctx;
+	s32 err;
+
+	if (!args->fork)
+		return task_begins(p, NULL);
+	err = task_begins(p, bpf_get_current_task_btf());
+	pctx = task_ctx(bpf_get_current_task_btf());
+	if (pctx)
+		pctx->forks = 1;
+	return err;
 }
 
 void BPF_STRUCT_OPS(agent_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
 {
 	struct task_ctx *tctx = task_ctx(p);
 
+	if (tctx && args->cancelled)
+		fork_ends(tctx);
 	/* It has run for the last time, or its fork failed; else the scheduler ends, and not the task. */
 	if (tctx && (args->cancelled || (p->flags & PF_EXITING)))
 		role_drop(tctx, scx_bpf_now());
@@ -320,9 +334,10 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 	grp = group_at(tctx->group);
 	if (!grp)
 		return 0;
-	if ((grp->flags & GROUP_CANDIDATE) && known_comm(p)) {
+	if ((grp->flags & GROUP_CANDIDATE) && framework_shows(p)) {
 		group_becomes_agent(grp, tctx->group, NULL);
 		role_place(p, tctx, now);
+		roles_above(p, tctx->group);
 		goto out;
 	}
 	if (!(grp->flags & GROUP_AGENT) || !role_asks(tctx)) {
@@ -410,16 +425,17 @@ SEC("tp_btf/cgroup_attach_task")
 int BPF_PROG(on_cgroup_attach, struct cgroup *dst, const char *path, struct task_struct *leader,
 	     bool threadgroup)
 {
-	struct task_ctx *tctx;
+	struct task_ctx *tctx = task_ctx(leader);
+	u32 slot = group_of(dst);
 
-	group_of(dst);
-	__sync_fetch_and_add(&placement_seq, 1);
+	/* Within its container it is nobody else's business: an agent could keep all busy with it. */
+	if (tctx && tctx->group == slot)
+		roles_stale(leader);
+	else
+		__sync_fetch_and_add(&placement_seq, 1);
 	/* Whoever moves itself may fork before it sleeps. Others are placed when they next run. */
-	if (leader == bpf_get_current_task_btf()) {
-		tctx = task_ctx(leader);
-		if (tctx)
-			role_refresh(leader, tctx, scx_bpf_now());
-	}
+	if (tctx && leader == bpf_get_current_task_btf())
+		role_refresh(leader, tctx, scx_bpf_now());
 	return 0;
 }
 

@@ -22,8 +22,11 @@ static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule
 
 	if (!grp)
 		return 0;
-	if (bpf_map_pop_elem(&free_calls, &slot)) {
+	/* One agent does not take the slots of all; two at once: one too many. */
+	if (grp->nr_slots >= AGENT_CALLS_EACH || bpf_map_pop_elem(&free_calls, &slot)) {
 		stat_inc(STAT_NO_CALL_SLOT);
+		__sync_fetch_and_add(&grp->no_slot, 1);
+		__sync_fetch_and_add(&grp->untold, 1);
 		return 0;
 	}
 	c = call_at(slot);
@@ -42,10 +45,13 @@ static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule
 	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->comm);
 	c->id = __sync_fetch_and_add(&next_call_id, 1);
 	stat_inc(STAT_CALLS);
+	__sync_fetch_and_add(&grp->nr_slots, 1);
 	__sync_fetch_and_add(&grp->nr_calls, 1);
 	grp->in_model = 0;
 	phase_set(grp, group_slot, PHASE_TOOL, now);
-	event_call_args(p, c, slot, EVENT_CALL_BEGIN, now);
+	c->told = event_allowed_or_counted(grp);
+	if (c->told)
+		event_call_args(p, c, slot, EVENT_CALL_BEGIN, now);
 	return slot;
 }
 
@@ -75,7 +81,7 @@ static __noinline void call_exec(struct task_struct *p, u32 slot, u64 now)
 {
 	struct call *c = call_at(slot);
 
-	if (!c || c->nr_execs >= CALL_EXECS_MAX)
+	if (!c || !c->told || c->nr_execs >= CALL_EXECS_MAX)
 		return;
 	c->nr_execs++;
 	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->comm);
@@ -101,10 +107,15 @@ static __always_inline void call_join(u32 slot, bool process)
 static __always_inline void call_leave(u32 slot)
 {
 	struct call *c = call_at(slot);
+	struct group *grp;
 
 	if (!c || __sync_fetch_and_sub(&c->nr_tasks, 1) != 1)
 		return;
 	c->id = 0;
+	/* Its agent may be gone, and the slot another's: that one may have a call more. */
+	grp = group_at(c->group);
+	if (grp)
+		__sync_fetch_and_sub(&grp->nr_slots, 1);
 	bpf_map_push_elem(&free_calls, &slot, 0);
 }
 

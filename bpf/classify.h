@@ -124,6 +124,40 @@ static inline bool comm_is_init(u64 first, u64 second)
 	return false;
 }
 
+/* True if a comm, as two words, is that of a program whose arguments say what it runs. */
+static inline bool comm_is_interpreter(u64 first, u64 second)
+{
+	/* python, python3, python3.13 */
+	if ((first & 0xffffffffffffULL) == COMM_WORD('p', 'y', 't', 'h', 'o', 'n', 0))
+		return true;
+	switch (first) {
+	case COMM_WORD('n', 'o', 'd', 'e', 0, 0, 0):
+	case COMM_WORD('n', 'o', 'd', 'e', 'j', 's', 0):
+	case COMM_WORD('b', 'u', 'n', 0, 0, 0, 0):
+	case COMM_WORD('d', 'e', 'n', 'o', 0, 0, 0):
+		return !second;
+	}
+	return false;
+}
+
+/*
+ * The words of an argument are what is between slashes and dots: names of
+ * folders, files and modules. They are compared by a hash (FNV-1a), since the
+ * kernel half sees one character after the other.
+ */
+#define WORD_HASH_EMPTY 0xcbf29ce484222325ULL
+
+static inline bool word_ends(char c)
+{
+	return !c || c == '/' || c == '.';
+}
+
+/* The hash of a word so far, with one character more. */
+static inline u64 word_hash(u64 hash, char c)
+{
+	return (hash ^ (u8)c) * 0x100000001b3ULL;
+}
+
 /* True if @text, of at least @len characters, begins with @prefix, of @len. */
 static inline bool begins_with(const char *text, const char *prefix, u32 len)
 {

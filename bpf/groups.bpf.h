@@ -66,7 +66,8 @@ static __always_inline void group_reset(struct group *grp, u64 now)
 	grp->pace = SHARE_PACE;
 	grp->toll = SHARE_TOLL;
 	grp->clock_ns = grp->clock_tick_ns = now;
-	grp->phase_since_ns = now;
+	grp->phase_since_ns = grp->told_since_ns = now;
+	grp->event_tokens = EVENTS_BURST;
 }
 
 /* A slot for cgroup @id, 0 if there is none left: it then shares slot 0. */
@@ -194,7 +195,7 @@ static __noinline void group_becomes_agent(struct group *grp, u32 slot, const ch
 	    __sync_val_compare_and_swap(&grp->flags, old,
 					(old & ~GROUP_CANDIDATE) | GROUP_AGENT) != old)
 		return;
-	grp->phase_since_ns = scx_bpf_now();
+	grp->phase_since_ns = grp->told_since_ns = scx_bpf_now();
 	event_agent(grp, slot, EVENT_AGENT, name, grp->phase_since_ns);
 	__sync_fetch_and_add(&placement_seq, 1);
 }

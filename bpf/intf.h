@@ -24,9 +24,11 @@ enum agent_consts {
 	AGENT_GLOB_DEPTH	= 8,	/* components of a glob */
 	AGENT_GLOB_LEN		= 64,	/* longest component of a glob, with its NUL; a power of two */
 	AGENT_MAX_COMMS		= 24,	/* comms that mark an agent framework */
+	AGENT_MAX_WORDS		= 24,	/* words that mark one in the arguments of an interpreter */
 	AGENT_MAX_GROUPS	= 8192,	/* agents plus cgroups outside agents, 0 is "the rest" */
 	AGENT_MAX_LIMITS	= 8192,	/* cgroups of the CPU controller, 0 is "none" */
 	AGENT_MAX_CALLS		= 32768,/* tool calls alive at once, 0 is "none" */
+	AGENT_CALLS_EACH	= 4096,	/* of one agent */
 	AGENT_MAX_CPUS		= 1024,
 	AGENT_ARGS_LEN		= 1024,	/* of a command line, what is kept */
 };
@@ -81,6 +83,7 @@ enum agent_event_type {
 	EVENT_CALL_EXEC	= 6,	/* the first process of a call runs another program now */
 	EVENT_CALL_HELPER = 7,	/* what began as a call is tagged as a helper, see tags.bpf.h */
 	EVENT_HELPER	= 8,	/* a program under a framework is a helper */
+	EVENT_UNTOLD	= 9,	/* calls and helpers of which nothing was told: too many at once */
 };
 
 /* Ring buffer record. Times are CLOCK_MONOTONIC ns as the scheduler reads it. */
@@ -104,6 +107,9 @@ struct agent_event {
 	u32 peak_width;		/* most tasks runnable at once */
 	u32 exit_code;		/* wait status of the first process */
 	u32 call_slot;		/* where the call is kept while it lives */
+	/* EVENT_UNTOLD */
+	u32 untold;		/* how many since the last such event */
+	u32 no_slot;		/* of those, calls without a slot, see AGENT_CALLS_EACH */
 	char name[AGENT_NAME_LEN]; /* cgroup name, or comm of the call */
 };
 
@@ -198,6 +204,7 @@ enum agent_stat {
 	STAT_BELOW_CALL_NS,	/* charged to a tool call */
 	STAT_BELOW_OTHER_NS,	/* charged to anything else */
 	STAT_NO_LIMIT_SLOT,	/* cgroups whose cpu.max is not applied, for want of a slot */
+	STAT_UNTOLD,		/* calls and helpers that the user half is not told of, see events.bpf.h */
 	STAT_NR,
 };
 

@@ -12,6 +12,7 @@
 #define SCX_AGENT_LIMITS_BPF_H
 
 #include "state.bpf.h"
+#include "inside.bpf.h"
 #include "limit.h"
 
 /* Cgroups above each other that all have a limit, as deep as we look. */
@@ -158,7 +159,7 @@ __noinline u32 limit_pass_on(u32 slot)
 /* The slot that holds back @tctx now, 0 if none does. */
 static __always_inline u32 limit_blocks(const struct task_ctx *tctx, u64 now)
 {
-	return tctx->limit ? limit_blocker(tctx->limit, now) : 0;
+	return tctx->limit && !inside(tctx) ? limit_blocker(tctx->limit, now) : 0;
 }
 
 /* A slice for @tctx, which nothing holds back. */

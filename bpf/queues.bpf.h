@@ -8,6 +8,7 @@
 #include "state.bpf.h"
 #include "rank.h"
 #include "cpus.bpf.h"
+#include "inside.bpf.h"
 
 /*
  * Queues of everything that may run on more than one CPU, by key, and of what
@@ -51,15 +52,20 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 	 */
 	if (p->flags & PF_KTHREAD)
 		return tctx->service_ns < framework_burst_ns ? now - framework_lead_ns : now;
+	if (inside(tctx))
+		return now - framework_lead_ns;
 	if (!grp)
 		return now;
 	if (tctx->role == ROLE_FRAMEWORK) {
 		debt = grp->framework_debt_ns;
 		if (debt <= framework_burst_ns)
 			return now - framework_lead_ns;
-		return now + rank_delay_ns(debt - framework_burst_ns, (void *)&knobs);
-	}
-	if (c) {
+		/* Beyond its budget it ranks as a call that has had that much. */
+		service = debt - framework_burst_ns;
+		cpu = tctx->service_ns;
+		base = &tctx->base_ns;
+		quantum_end = &tctx->quantum_end_ns;
+	} else if (c) {
 		if (c->detached && tctx->role == ROLE_TOOL) {
 			tctx->role = ROLE_HELPER;
 			if (!c->hook)

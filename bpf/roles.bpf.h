@@ -51,6 +51,17 @@ static __always_inline bool known_comm(struct task_struct *p)
 	return comm_kind(p) != COMM_OTHER;
 }
 
+/* True if @p, the current task, which has just exec'd, shows that an agent is here. */
+__noinline int framework_shows(struct task_struct *p __arg_trusted)
+{
+	u64 own[2];
+
+	if (known_comm(p))
+		return true;
+	comm_of(p, own);
+	return comm_is_interpreter(own[0], own[1]) && program_has_word(p);
+}
+
 /* Session of @p, as the address of its struct pid: only good for comparing. */
 static __always_inline u64 session_of(struct task_struct *p)
 {
@@ -268,6 +279,56 @@ out:
 		runnable_count(tctx, now);
 }
 
+extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task__nullable,
+			     unsigned int flags) __ksym;
+extern struct task_struct *bpf_iter_task_next(struct bpf_iter_task *it) __ksym;
+extern void bpf_iter_task_destroy(struct bpf_iter_task *it) __ksym;
+
+/* The threads of @leader are to be placed anew: their limit may be another. */
+static __always_inline void roles_stale(struct task_struct *leader)
+{
+	struct task_struct *t;
+	struct task_ctx *tctx;
+
+	bpf_rcu_read_lock();
+	bpf_for_each(task, t, leader, BPF_TASK_ITER_PROC_THREADS) {
+		tctx = task_ctx(t);
+		if (tctx)
+			tctx->placed_seq = 0;
+	}
+	bpf_rcu_read_unlock();
+}
+
+/* Processes above a framework that are looked at. */
+#define ROLES_ABOVE 16
+
+/*
+ * @p, the current task, has made its container an agent: what began it, an
+ * init or a shell that waits for it, has come first, and is no call that
+ * entered later. They may exit meanwhile: then one that comes later is taken
+ * for a call and not for the framework.
+ */
+static __noinline void roles_above(struct task_struct *p, u32 slot)
+{
+	struct task_struct *above = p;
+	struct task_ctx *tctx;
+	u32 i;
+
+	bpf_rcu_read_lock();
+	bpf_for(i, 0, ROLES_ABOVE) {
+		above = above->real_parent;
+		tctx = above ? task_ctx(above) : NULL;
+		if (!tctx || tctx->group != slot || tctx->role != ROLE_NONE ||
+		    (above->flags & PF_EXITING))
+			break;
+		tctx->role = ROLE_FRAMEWORK;
+		tctx->rule = RULE_ENTRY;
+		framework_count(above, tctx);
+		rule_inc(RULE_ENTRY);
+	}
+	bpf_rcu_read_unlock();
+}
+
 /* Place the running task @p anew if some membership has changed since it was placed. */
 static __always_inline void role_refresh(struct task_struct *p, struct task_ctx *tctx, u64 now)
 {
@@ -429,7 +490,8 @@ static __always_inline void role_fork(struct task_struct *p, struct task_ctx *tc
 	tctx->limit = pctx->limit;
 	tctx->role = pctx->role;
 	tctx->call = pctx->call;
-	tctx->service_ns = pctx->service_ns;
+	/* A framework's own is its budget's; what it starts begins anew. */
+	tctx->service_ns = pctx->role == ROLE_FRAMEWORK ? 0 : pctx->service_ns;
 	tctx->why.parent = parent->tgid;
 	tctx->forked = process || pctx->forked;
 	tctx->script = process ? 0 : pctx->script;

@@ -43,7 +43,10 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 	__sync_fetch_and_add(&grp->clock_ns, share_clock_ns(delta, grp->pace));
 	weighted = rank_weighted_ns(delta, task_weight(p));
 	if (tctx->role == ROLE_FRAMEWORK) {
-		__sync_fetch_and_add(&grp->framework_debt_ns, weighted);
+		tctx->service_ns += weighted;
+		/* What its budget does not cover is its agent's debt, as that of calls is. */
+		if (__sync_fetch_and_add(&grp->framework_debt_ns, weighted) > framework_burst_ns)
+			__sync_fetch_and_add(&grp->debt_ns, weighted);
 		__sync_fetch_and_add(&grp->framework_tick_ns, delta);
 		if (grp->phase == PHASE_LLM_WAIT && !grp->in_model &&
 		    grp->framework_tick_ns > tick_ns / 10)

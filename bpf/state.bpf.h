@@ -64,6 +64,9 @@ const volatile u32 glob_depth[AGENT_MAX_GLOBS];
 const volatile u32 glob_flags[AGENT_MAX_GLOBS]; /* GROUP_AGENT or GROUP_CANDIDATE */
 /* Comms of agent frameworks, padded with NULs, as two words each; the last ones are not theirs alone. */
 const volatile u64 comms[AGENT_MAX_COMMS][AGENT_COMM_LEN / 8];
+/* Words that mark a framework in the arguments of an interpreter, as word_hash(). */
+const volatile u32 nr_words;
+const volatile u64 words[AGENT_MAX_WORDS];
 const volatile u32 nr_cpu_ids = 1;
 
 /* Online CPUs; changes only through a restart, see agent.bpf.c. */
@@ -79,6 +82,14 @@ struct group {
 	u32 nr_frameworks;	/* framework processes */
 	u32 nr_marked;		/* programs that its frameworks marked as tool calls */
 	u32 nr_unmarked;	/* shells that were not, of frameworks known to mark their calls */
+	s32 nr_slots;		/* calls that something is left of */
+
+	/* What the user half has been told, see events.bpf.h. */
+	s32 event_tokens;
+	u32 untold;		/* since it was last told how many */
+	u32 no_slot;		/* of those, calls that got no slot */
+	u32 told_phase;
+	u64 told_since_ns;
 
 	/* cpu.weight, see share.h; rates and sums are of the last tick. */
 	u32 parent;		/* slot of the nearest cgroup above that has a weight, 0: the root */
@@ -119,6 +130,7 @@ struct call {
 	u32 nr_leaders;		/* first processes that are alive: several in a pipeline */
 	u16 hook;		/* tagged as a helper, see tags.bpf.h */
 	u16 nr_execs;		/* of the first process since it began, as far as they are told */
+	u8 told;		/* the user half knows of it */
 	char comm[AGENT_COMM_LEN];
 
 	/* Written on context switches of this call's tasks. */
@@ -166,6 +178,9 @@ struct task_ctx {
 	u8 is_long;		/* as of the last task_key() */
 	u8 asked;		/* to let go of its CPU, as its cgroup has no budget left */
 	u8 released;		/* has waited for its cgroup's budget, and runs next */
+	u8 moves;		/* moves tasks between cgroups, see inside.bpf.h */
+	u8 forks;		/* is in a fork, whose child is there but has not been woken */
+	u8 born;		/* has been woken for the first time */
 	u8 tagged;		/* as a helper, see tags.bpf.h; taken note of by role_place() */
 	u32 rule;		/* enum agent_rule by which it has its role */
 	struct agent_evidence why;

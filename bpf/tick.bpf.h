@@ -21,6 +21,9 @@ struct {
 	__type(value, struct tick_timer);
 } tick_timers SEC(".maps");
 
+/* Ticks from one count of what is untold to the next. */
+#define TICKS_TO_COUNT	10
+
 /* Levels of cgroups with a weight above each other, as deep as we look. */
 #define SHARE_DEPTH	16
 
@@ -157,6 +160,7 @@ __noinline int tick_forgive(u32 slot)
 	if (!grp)
 		return 0;
 	tick_pace(grp);
+	events_refill(grp, slot, tick.now, tick.nr % TICKS_TO_COUNT == 0);
 	leak = share_time_ns(tick_ns, grp->rate);
 	debt = grp->debt_ns;
 	if (debt)

@@ -11,9 +11,10 @@ use crate::memory;
 use crate::metrics::Observed;
 use crate::records::{CallRecord, Raw};
 use crate::tags::OpenTags;
+use crate::untold::Untold;
 use crate::view::{self, Totals};
 use crossbeam::channel::Sender;
-use log::{debug, info};
+use log::{debug, info, warn};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -154,6 +155,7 @@ pub struct Agent {
     pub totals: Totals,
     /// One of those whose metrics are told apart.
     pub labelled: bool,
+    untold: Untold,
 }
 
 impl Agent {
@@ -333,6 +335,7 @@ impl Agents {
                     tags: OpenTags::default(),
                     totals: Totals::default(),
                     labelled: self.labels.1 < self.labels.0,
+                    untold: Untold::default(),
                 };
                 self.labels.1 += u64::from(agent.labelled);
                 let before = self.by_slot.insert(raw.group, agent);
@@ -379,6 +382,16 @@ impl Agents {
                 let words = exec.words(raw.pid);
                 self.calls.exec(raw.call_slot, raw.call, raw.text(), &words);
                 self.claim_tag(&raw, &words);
+                return Some(Decoded::Silent);
+            }
+            bpf_intf::agent_event_type_EVENT_UNTOLD => {
+                let said = match self.agent(raw.group, raw.cgroup_id) {
+                    Some(a) => a.untold.more(at_ns, raw.untold, raw.no_slot),
+                    None => None,
+                };
+                if let Some(said) = said {
+                    warn!("agent {:?} {said}", self.name(raw.group));
+                }
                 return Some(Decoded::Silent);
             }
             bpf_intf::agent_event_type_EVENT_CALL_HELPER => {

@@ -36,6 +36,12 @@ pub struct Opts {
     #[arg(long = "framework-comm", value_name = "COMM", value_parser = parse_comm)]
     pub framework_comms: Vec<String>,
 
+    /// Further words that mark an agent framework that runs in node, bun, deno or python: in the path
+    /// of its script or in the name of its module, between slashes and dots, such as `my-agent` in
+    /// /app/node_modules/my-agent/main.js. Repeatable.
+    #[arg(long = "framework-arg", value_name = "WORD", value_parser = parse_word)]
+    pub framework_args: Vec<String>,
+
     /// Read settings from FILE, and from the files of conf.d beside it [default:
     /// /etc/scx_agent/config.toml, if it is there]. Options of the command line are over them; see
     /// `scx_agent config default`.
@@ -142,6 +148,19 @@ pub fn parse_comm(s: &str) -> std::result::Result<String, String> {
     }
 }
 
+/// A word between slashes and dots.
+///
+/// # Errors
+/// It is empty, too long to be a file's name, or several.
+pub fn parse_word(s: &str) -> std::result::Result<String, String> {
+    match s.len() {
+        0 => Err("a word is not empty".into()),
+        256.. => Err("no file has a name of so many bytes".into()),
+        _ if s.contains(['/', '.', '\0']) => Err(format!("{s:?} is not one word: no slashes and dots in it")),
+        _ => Ok(s.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +169,14 @@ mod tests {
     #[test]
     fn command_line_is_consistent() {
         Opts::command().debug_assert();
+    }
+
+    #[test]
+    fn words_are_single() {
+        assert!(parse_word("my-agent").is_ok());
+        for bad in ["", "a/b", "a.py", "a\0", &"x".repeat(256)] {
+            assert!(parse_word(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

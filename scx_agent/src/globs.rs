@@ -32,9 +32,15 @@ pub const CONTAINER_GLOBS: &[&str] = &[
 pub const CI_GLOB: &str = "scx_agent.ci/*";
 
 /// Comms of agent frameworks that nothing else has. Others (`node`, `python`, `MainThread`) are
-/// anybody's: such agents are named with `--agent-cgroup`.
+/// anybody's: there the arguments decide.
 pub const FRAMEWORK_COMMS: &[&str] =
     &["claude", "codex", "opencode", "goose", "gemini", "aider", "swerex-remote", "openhands"];
+
+/// Words that agent frameworks have in the path of their script, or in the name of their module,
+/// where they run in an interpreter: Claude Code, Codex CLI, Gemini CLI, opencode, aider, OpenHands,
+/// SWE-ReX, SWE-agent.
+pub const FRAMEWORK_WORDS: &[&str] =
+    &["claude-code", "codex", "gemini-cli", "opencode-ai", "aider", "openhands", "swerex", "sweagent"];
 
 /// Comms a framework may relaunch itself under, known only inside an agent named by a glob.
 pub const GENERIC_COMMS: &[&str] = &["node", "MainThread", "node-MainThread"];
@@ -138,6 +144,7 @@ mod tests {
         assert!(n < bpf_intf::agent_consts_AGENT_MAX_GLOBS as usize);
         let comms = FRAMEWORK_COMMS.len() + GENERIC_COMMS.len();
         assert!(comms < bpf_intf::agent_consts_AGENT_MAX_COMMS as usize);
+        assert!(FRAMEWORK_WORDS.len() < bpf_intf::agent_consts_AGENT_MAX_WORDS as usize);
     }
 
     #[test]

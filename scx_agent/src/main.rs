@@ -25,10 +25,12 @@ mod preflight;
 mod questions;
 mod records;
 mod scheduler;
+mod shortages;
 mod stats;
 mod status;
 mod tags;
 mod top;
+mod untold;
 mod usage;
 mod view;
 

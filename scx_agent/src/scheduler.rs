@@ -8,7 +8,7 @@ use crate::calls::limit::Limit;
 use crate::cli::Opts;
 use crate::daemon::Daemon;
 use crate::explain;
-use crate::globs::{Glob, CI_GLOB, CONTAINER_GLOBS, FRAMEWORK_COMMS, GENERIC_COMMS};
+use crate::globs::{Glob, CI_GLOB, CONTAINER_GLOBS, FRAMEWORK_COMMS, FRAMEWORK_WORDS, GENERIC_COMMS};
 use crate::kernel::Kernel;
 use crate::lines::Lines;
 use crate::memory;
@@ -16,6 +16,7 @@ use crate::metrics;
 use crate::observe;
 use crate::operate;
 use crate::questions::{self, Answer, Question, Waker};
+use crate::shortages::Shortages;
 use crate::stats::Metrics;
 use crate::status::Status;
 use crate::tags;
@@ -55,6 +56,7 @@ pub struct Scheduler<'a> {
     memory: Option<memory::Link>,
     limit: Limit,
     check_roles: bool,
+    shortages: Shortages,
 }
 
 impl<'a> Scheduler<'a> {
@@ -76,11 +78,17 @@ impl<'a> Scheduler<'a> {
         .context("cannot open the kernel half; is /sys/kernel/btf/vmlinux that of the running kernel?")?;
         skel.struct_ops.agent_ops_mut().exit_dump_len = opts.exit_dump_len;
         set_knobs(&mut skel, opts)?;
+        let btf = libbpf_rs::btf::Btf::from_vmlinux().ok();
+        let seen = |function: &str| {
+            let named =
+                |b: &libbpf_rs::btf::Btf| b.type_by_name::<libbpf_rs::btf::types::Func>(function).is_some();
+            btf.as_ref().is_some_and(named)
+        };
         // Without it (no CONFIG_SECURITY) jobs of shells are told by their execs alone.
-        let seen = libbpf_rs::btf::Btf::from_vmlinux().is_ok_and(|btf| {
-            btf.type_by_name::<libbpf_rs::btf::types::Func>("security_task_setpgid").is_some()
-        });
-        skel.progs.on_setpgid.set_autoload(seen);
+        skel.progs.on_setpgid.set_autoload(seen("security_task_setpgid"));
+        let moves = !opts.no_sched && seen("percpu_down_write") && seen("percpu_up_write");
+        skel.progs.on_move_begins.set_autoload(moves);
+        skel.progs.on_move_ends.set_autoload(moves);
         let mut skel = match opts.no_sched {
             true => skel.load().context(
                 "the kernel refuses the programs that tell agents' phases; nothing was changed (-vvv shows the \
@@ -133,6 +141,7 @@ impl<'a> Scheduler<'a> {
             .ok();
         let limit = Limit::new(&opts.limit);
         let check_roles = opts.check_roles;
+        let shortages = Shortages::default();
         let this = Scheduler {
             skel,
             link,
@@ -146,6 +155,7 @@ impl<'a> Scheduler<'a> {
             memory,
             limit,
             check_roles,
+            shortages,
         };
         this.events.consume()?;
         this.report_found(opts);
@@ -197,6 +207,10 @@ impl<'a> Scheduler<'a> {
                 let _ = inquiry.send(self.view(u64::MAX)?);
             }
             self.limit.round(&mut self.agents.borrow_mut().calls, &self.kernel, monotonic_ns());
+            if self.shortages.due() {
+                let m = self.counters()?;
+                self.shortages.tell(&m);
+            }
             daemon.round();
         }
         let scheduled = self.link.take().is_some();
@@ -211,9 +225,7 @@ impl<'a> Scheduler<'a> {
                 self.counter(bpf_intf::agent_stat_STAT_BELOW_OTHER_NS)?
             );
         }
-        if m.lost_events > 0 {
-            warn!("{} events were lost: the daemon could not keep up", m.lost_events);
-        }
+        self.shortages.tell(&m);
         match scheduled {
             true => uei_report!(&self.skel, uei).map(|e| e.should_restart()),
             false => Ok(false),
@@ -299,6 +311,7 @@ impl<'a> Scheduler<'a> {
             no_group_slot: self.counter(bpf_intf::agent_stat_STAT_NO_GROUP_SLOT)?,
             no_limit_slot: self.counter(bpf_intf::agent_stat_STAT_NO_LIMIT_SLOT)?,
             role_late: self.counter(bpf_intf::agent_stat_STAT_ROLE_LATE)?,
+            untold: self.counter(bpf_intf::agent_stat_STAT_UNTOLD)?,
             lost_events: self.counter(bpf_intf::agent_stat_STAT_LOST_EVENTS)?,
         })
     }
@@ -350,6 +363,16 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     if comms.len() > max_comms {
         bail!("{} framework comms with the known ones, at most {max_comms} are supported", comms.len());
     }
+    let words: Vec<u64> = FRAMEWORK_WORDS
+        .iter()
+        .copied()
+        .chain(opts.framework_args.iter().map(String::as_str))
+        .map(agentpolicy::word_hash)
+        .collect();
+    let max_words = bpf_intf::agent_consts_AGENT_MAX_WORDS as usize;
+    if words.len() > max_words {
+        bail!("{} framework args with the known ones, at most {max_words} are supported", words.len());
+    }
     let cpus = libbpf_rs::num_possible_cpus()?;
     let max_cpus = bpf_intf::agent_consts_AGENT_MAX_CPUS as usize;
     if cpus > max_cpus {
@@ -367,6 +390,8 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     rodata.nr_globs = globs.len() as u32;
     rodata.nr_comms = comms.len() as u32;
     rodata.nr_generic_comms = generic.len() as u32;
+    rodata.nr_words = words.len() as u32;
+    rodata.words[..words.len()].copy_from_slice(&words);
     rodata.check_roles = opts.check_roles;
     let kind = if named {
         bpf_intf::agent_group_flags_GROUP_AGENT

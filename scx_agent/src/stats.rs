@@ -58,6 +58,10 @@ pub struct Metrics {
     pub no_limit_slot: u64,
     #[stat(desc = "Times that a task ran before its role was told; only counted with --check-roles")]
     pub role_late: u64,
+    #[stat(
+        desc = "Tool calls and helpers that were only counted, of agents that begin too many to be told of each"
+    )]
+    pub untold: u64,
     #[stat(desc = "Events lost because the ring buffer was full")]
     pub lost_events: u64,
     #[stat(desc = "Agents held to a memory limit now")]
@@ -93,6 +97,7 @@ impl Metrics {
             no_group_slot: self.no_group_slot - old.no_group_slot,
             no_limit_slot: self.no_limit_slot - old.no_limit_slot,
             role_late: self.role_late - old.role_late,
+            untold: self.untold - old.untold,
             lost_events: self.lost_events - old.lost_events,
             memory_writes: self.memory_writes - old.memory_writes,
             memory_reclaimed_mb: self.memory_reclaimed_mb - old.memory_reclaimed_mb,
@@ -106,13 +111,13 @@ impl Metrics {
             w,
             "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
              direct {} queued {} preempt {} kept {} aged {} throttled {} | \
-             active {} quantum {} ms | lost {} no-slot {}/{}/{} | \
+             active {} quantum {} ms | untold {} lost {} no-slot {}/{}/{} | \
              memory limited {} writes {} reclaimed {} MB killed {} foreign {}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
             self.direct, self.queued, self.preempt, self.kept, self.aged, self.throttled,
             self.groups_active, self.quantum_ms,
-            self.lost_events, self.no_call_slot, self.no_group_slot, self.no_limit_slot,
+            self.untold, self.lost_events, self.no_call_slot, self.no_group_slot, self.no_limit_slot,
             self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_oom_kills,
             self.memory_foreign,
         )?;

@@ -3,10 +3,11 @@
 
 use crate::daemon::{Daemon, Reloads};
 use crate::memory;
+use crate::shortages;
 use crate::stats::Metrics;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// All that one screen shows. Counters are since the scheduler was loaded.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -29,6 +30,10 @@ pub struct Status {
     /// The scheduler's name in the kernel.
     pub ops: String,
     pub metrics: Metrics,
+    /// Memory of the kernel half's maps, without what it keeps with each task and cgroup, in bytes.
+    pub maps_bytes: u64,
+    /// Resident memory of the daemon, in bytes.
+    pub daemon_bytes: u64,
     /// None if memory is not controlled.
     pub memory: Option<Memory>,
     /// The configuration files in force, in order.
@@ -59,6 +64,8 @@ impl Status {
             state: read("/sys/kernel/sched_ext/state"),
             ops: read("/sys/kernel/sched_ext/root/ops"),
             metrics,
+            maps_bytes: shortages::maps_bytes(Path::new("/proc/self/fdinfo")),
+            daemon_bytes: shortages::resident_bytes(&read("/proc/self/smaps_rollup")),
             memory: daemon.memory().map(memory_now),
             config_files: daemon.files().to_vec(),
             reloads: daemon.reloads().clone(),
@@ -75,16 +82,8 @@ impl Status {
         if self.schedules && self.state != "enabled" {
             warnings.push(format!("the kernel does not run the scheduler: its state is {:?}", self.state));
         }
-        for (n, what) in [
-            (m.lost_events, "events were lost: phases and calls may be shown wrongly until a restart"),
-            (m.no_call_slot, "tool calls had no slot of their own: each of their tasks ranks by itself"),
-            (m.no_group_slot, "cgroups have no slot of their own: they share one"),
-            (m.no_limit_slot, "cgroups have a cpu.max that is not applied, for want of a slot"),
-        ] {
-            if n > 0 {
-                warnings.push(format!("{n} {what}"));
-            }
-        }
+        let short = shortages::all(m).into_iter().filter(|(n, _)| *n > 0);
+        warnings.extend(short.map(|(n, what)| format!("{n} {what}")));
         if self.reloads.refused {
             let why = self.reloads.message.lines().next().unwrap_or_default();
             warnings.push(format!("the last reload was refused: {why}"));
@@ -126,6 +125,14 @@ impl Status {
         };
         line("scheduler", format!("{scheduler}, kernel {}", self.kernel));
         line("process", format!("{}, for {}", self.pid, lasted(self.uptime_s)));
+        line(
+            "uses",
+            format!(
+                "{:.1} MB in the daemon, {:.1} MB in the kernel",
+                self.daemon_bytes as f64 / 1e6,
+                self.maps_bytes as f64 / 1e6
+            ),
+        );
         line(
             "agents",
             format!(

@@ -44,11 +44,34 @@ with=system.slice/docker-$id.scope
 without=system.slice/docker-f$id.scope
 plain=system.slice/cron.service
 mkdir -p $cg/$with $cg/$without $cg/$plain
+mkdir /tmp/gemini-cli
 cp /tests/claude /tmp/node
+cp /tests/claude /tmp/gemini-cli/node
+cp /bin/agentload /tmp/python3 # ends at once: only its arguments matter
+cat >/tmp/init <<'INIT'
+#!/bin/sh
+# Begins the framework, and looks after it all the time.
+/tests/claude call2 &
+while kill -0 $! 2>/dev/null; do sleep 0.1; done
+INIT
+chmod +x /tmp/init
 mv /out/facts /tmp/facts
-start_scheduler auto -v --events /out/auto.jsonl
+start_scheduler auto -v --events /out/auto.jsonl --framework-arg my-agent
 for c in $with $plain; do enter $c /tests/claude call2 & done
 enter $without /tmp/node call2 &
+# Told by script or module, or not.
+container() { # container NAME COMMAND...: in a container of this name
+	dir=system.slice/docker-$1.scope
+	mkdir $cg/$dir
+	shift
+	enter $dir "$@" &
+}
+container script /tmp/gemini-cli/node call2
+container module /tmp/python3 -m openhands.server
+container mine /tmp/python3 -u /opt/my-agent/main.py
+container other /tmp/python3 train.py aider
+container named /tmp/python3 -m my_aider
+container init /tmp/init
 mkdir $cg/system.slice/docker-late.scope
 # Found when the framework shows up, which may be late.
 enter system.slice/docker-late.scope /bin/sh -c 'sleep 0.5; /tests/claude call2; exit 0' &

@@ -306,3 +306,19 @@ fn comms_are_compared_up_to_their_end() {
         assert!(!comm_equal(&comm("claude", 0), &comm(other, 0)), "{other}");
     }
 }
+
+#[test]
+fn interpreters_and_the_words_of_their_scripts() {
+    for comm in ["node", "nodejs", "bun", "deno", "python", "python3", "python3.13"] {
+        assert!(is_interpreter(comm) && !is_shell(comm), "{comm}");
+    }
+    for comm in ["nodex", "bunx", "pytho", "sh", "", "claude", "node-MainThread"] {
+        assert!(!is_interpreter(comm), "{comm}");
+    }
+    for text in ["gemini-cli", "gemini-cli/bundle/gemini.js", "gemini-cli.js"] {
+        assert_eq!(word_hash(text), word_hash("gemini-cli"), "{text}");
+    }
+    for text in ["gemini", "gemini-cli2", "my-gemini-cli", ""] {
+        assert_ne!(word_hash(text), word_hash("gemini-cli"), "{text}");
+    }
+}

@@ -121,8 +121,16 @@ fn frameworks_of_every_shape() {
     println!("found by themselves: {:?}", auto.agents());
     let mut agents = auto.agents();
     agents.sort();
-    assert_eq!(agents, [facts.get("container"), "system.slice/docker-late.scope"]);
-    for agent in agents {
+    let of = |name: &str| format!("system.slice/docker-{name}.scope");
+    let with_calls = [facts.get("container").to_string(), of("init"), of("late"), of("script")];
+    let without = [of("mine"), of("module")];
+    let mut expected: Vec<&str> = with_calls.iter().chain(&without).map(String::as_str).collect();
+    expected.sort();
+    assert_eq!(agents, expected);
+    for agent in &with_calls {
         assert!(!auto.ends(agent).is_empty(), "{agent} has calls: {:?}", auto.0);
     }
+    // What begins the framework and looks after it is no call.
+    let begins = auto.begins(&of("init")).to_vec();
+    assert!(begins.len() == 1 && begins[0].1 == "shell under the framework", "{begins:?}");
 }

@@ -184,6 +184,7 @@ extern "C" {
         v: *mut RawVerdict,
     );
     fn policy_comm_is(comm: *const c_char) -> u32;
+    fn policy_word_hash(text: *const c_char) -> u64;
     fn policy_shell_command(args: *const c_char, nr: u32) -> bool;
     fn policy_env_mark(var: *const c_char, len: u32) -> u32;
     static policy_piece_len: u32;
@@ -420,6 +421,17 @@ pub fn is_shell(comm: &str) -> bool {
 /// `comm_is_init()` of a comm of at most 15 bytes.
 pub fn is_init(comm: &str) -> bool {
     comm_is(comm) & 2 != 0
+}
+
+/// `comm_is_interpreter()` of a comm of at most 15 bytes.
+pub fn is_interpreter(comm: &str) -> bool {
+    comm_is(comm) & 4 != 0
+}
+
+/// `word_hash()` of the word that `text` begins with: up to a slash, a dot, or its end.
+pub fn word_hash(text: &str) -> u64 {
+    let bytes: Vec<u8> = text.bytes().take_while(|b| *b != 0).chain([0]).collect();
+    unsafe { policy_word_hash(bytes.as_ptr().cast()) }
 }
 
 /// The first piece of a string, as the kernel half reads it, and its length without the NUL.

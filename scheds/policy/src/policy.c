@@ -170,13 +170,24 @@ void policy_found(u32 parent_role, bool known_comm, bool shell, bool like_parent
 	*v = classify_found(parent_role, known_comm, shell, like_parent, new_session, frameworks);
 }
 
-/* @comm: AGENT_COMM_LEN bytes. 1: a shell, 2: an init. */
+/* @comm: AGENT_COMM_LEN bytes. 1: a shell, 2: an init, 4: an interpreter. */
 u32 policy_comm_is(const char *comm)
 {
 	u64 words[2];
 
 	memcpy(words, comm, sizeof(words));
-	return comm_is_shell(words[0], words[1]) | comm_is_init(words[0], words[1]) << 1;
+	return comm_is_shell(words[0], words[1]) | comm_is_init(words[0], words[1]) << 1 |
+	       comm_is_interpreter(words[0], words[1]) << 2;
+}
+
+/* The hash of the word that @text, with a NUL, begins with. */
+u64 policy_word_hash(const char *text)
+{
+	u64 hash = WORD_HASH_EMPTY;
+
+	for (; !word_ends(*text); text++)
+		hash = word_hash(hash, *text);
+	return hash;
 }
 
 /* @args: @nr pieces. True if a shell with these arguments has a command or a script. */

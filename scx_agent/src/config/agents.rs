@@ -10,7 +10,7 @@ use toml::Spanned;
 
 /// The table that holds them.
 pub const TABLE: &str = "agents";
-const KEYS: [&str; 2] = ["comms", "cgroups"];
+const KEYS: [&str; 3] = ["comms", "args", "cgroups"];
 
 /// One kind of agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Agent {
     pub name: String,
     /// Comms of its framework.
     pub comms: Vec<String>,
+    /// Words in the path of its script, where that runs in an interpreter.
+    pub args: Vec<String>,
     /// Globs of its cgroups.
     pub cgroups: Vec<String>,
     pub place: Place,
@@ -40,31 +42,41 @@ pub fn parse(parser: &mut Parser<'_>, table: &Spanned<DeValue<'_>>) -> Vec<Agent
             continue;
         };
         let place = parser.place(at);
-        let mut agent =
-            Agent { name: name.get_ref().to_string(), comms: Vec::new(), cgroups: Vec::new(), place };
+        let mut agent = Agent {
+            name: name.get_ref().to_string(),
+            comms: Vec::new(),
+            args: Vec::new(),
+            cgroups: Vec::new(),
+            place,
+        };
         let mut well = true;
         for (key, value) in fields {
             let at = key.span().start;
             let list = match &**key.get_ref() {
                 "comms" => texts(parser, value, "comms", |s| cli::parse_comm(s).map(drop)),
+                "args" => texts(parser, value, "args", |s| cli::parse_word(s).map(drop)),
                 "cgroups" => texts(parser, value, "cgroups", |s| s.parse::<Glob>().map(drop)),
                 other => {
                     let near = nearest(other, KEYS.into_iter()).map(|n| format!(": did you mean `{n}`?"));
-                    let hint = near.unwrap_or(", but `comms` and `cgroups`".into());
+                    let hint = near.unwrap_or(", but `comms`, `args` and `cgroups`".into());
                     parser.problem(at, format_args!("an agent has no key {other:?}{hint}"));
                     None
                 }
             };
             match (&**key.get_ref(), list) {
                 ("comms", Some(list)) => agent.comms = list,
+                ("args", Some(list)) => agent.args = list,
                 (_, Some(list)) => agent.cgroups = list,
                 (_, None) => well = false,
             }
         }
-        if well && agent.comms.is_empty() && agent.cgroups.is_empty() {
+        if well && agent.comms.is_empty() && agent.args.is_empty() && agent.cgroups.is_empty() {
             parser.problem(
                 at,
-                format_args!("agents.{}: name its framework's `comms`, or its `cgroups`", agent.name),
+                format_args!(
+                    "agents.{}: name its framework's `comms` or `args`, or its `cgroups`",
+                    agent.name
+                ),
             );
         }
         all.push(agent);

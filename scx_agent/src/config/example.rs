@@ -22,10 +22,12 @@ const AGENTS: &str = "
 # --- Agents of your own ---
 
 # A kind of agent: how its framework's processes are called (comm, at most 15 bytes: see
-# /proc/PID/comm), and the cgroups that are agents of this kind, if they are not containers or the
-# comm is anybody's. With cgroups named, here or above, only those that are named are agents. (restart)
+# /proc/PID/comm), for one that runs in node, bun, deno or python a word of its script's path or
+# module, and the cgroups that are agents of this kind, if they are not containers. With cgroups
+# named, here or above, only those that are named are agents. (restart)
 #[agents.example]
 #comms = [\"example-agent\"]
+#args = [\"example-agent\"]
 #cgroups = [\"example.slice/agent-*.scope\"]
 ";
 

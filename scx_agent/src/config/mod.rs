@@ -163,7 +163,8 @@ fn merge(contents: Vec<Contents>) -> BTreeMap<String, Vec<Setting>> {
         }
     }
     for a in agents.into_values() {
-        for (key, values) in [("framework_comms", a.comms), ("agent_cgroups", a.cgroups)] {
+        let lists = [("framework_comms", a.comms), ("framework_args", a.args), ("agent_cgroups", a.cgroups)];
+        for (key, values) in lists {
             if !values.is_empty() {
                 let setting = Setting { key: key.into(), values, place: a.place.clone() };
                 settings.entry(key.to_string()).or_insert_with(Vec::new).push(setting);

@@ -26,6 +26,11 @@ const CONNECTIONS: usize = 256;
 const PER_AGENT: usize = 8;
 /// How long a connection has for its message.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// Connections that are refused in [`PAUSE`], until none is taken for the rest of it: who floods the
+/// socket costs CPU time that is nobody's share. Fewer than may wait to be taken, by which others
+/// are behind a flood.
+const REFUSED: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 /// Messages that wait for the main loop.
 const QUEUE: usize = 256;
 
@@ -96,6 +101,8 @@ impl Server {
             sender,
             limits: Limits::default(),
             open: Vec::new(),
+            refused: 0,
+            refused_since: Instant::now(),
         };
         let (stopped, woken) = (stop.clone(), waker.clone());
         let thread = std::thread::Builder::new()
@@ -144,19 +151,33 @@ struct Serve {
     sender: Sender<Request>,
     limits: Limits,
     open: Vec<Connection>,
+    /// Connections refused, and since when.
+    refused: u32,
+    refused_since: Instant,
 }
 
 impl Serve {
+    /// Until when no connection is taken, if that is in the future.
+    fn paused_until(&mut self, now: Instant) -> Option<Instant> {
+        let end = self.refused_since + PAUSE;
+        if now >= end {
+            (self.refused, self.refused_since) = (0, now);
+        }
+        (self.refused >= REFUSED).then_some(end)
+    }
+
     /// Waits for something to do, and does it.
     fn round(&mut self, waker: &Waker) {
-        let wait = match self.open.iter().map(|c| c.until).min() {
+        let paused = self.paused_until(Instant::now());
+        let wait = match self.open.iter().map(|c| c.until).chain(paused).min() {
             Some(until) => until.saturating_duration_since(Instant::now()) + Duration::from_millis(1),
             None => Duration::from_secs(3600),
         };
+        let takes = paused.is_none() && self.open.len() < CONNECTIONS;
         let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
         let waker_fd = waker.fd();
         let mut fds = vec![PollFd::new(&waker_fd, PollFlags::IN)];
-        if self.open.len() < CONNECTIONS {
+        if takes {
             fds.push(PollFd::new(&self.listener, PollFlags::IN));
         }
         fds.extend(self.open.iter().map(|c| PollFd::new(&c.stream, PollFlags::IN)));
@@ -165,7 +186,7 @@ impl Serve {
         let now = Instant::now();
         // One at a time: who is connected already goes first.
         self.read(now);
-        if self.open.len() < CONNECTIONS {
+        if takes {
             self.accept(now);
         }
     }
@@ -175,8 +196,12 @@ impl Serve {
         let Some((pid, group, cgroup_id)) = self.speaker(&stream) else { return };
         match self.limits.take(cgroup_id, now) {
             Verdict::Taken => (),
-            Verdict::Refused => return,
+            Verdict::Refused => {
+                self.refused += 1;
+                return;
+            }
             Verdict::Tell(n) => {
+                self.refused += 1;
                 warn!(
                     "tags: {n} of the agent with cgroup {cgroup_id} refused: it sends too many (pid {pid})"
                 );

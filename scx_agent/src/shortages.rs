@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! What the scheduler has too little room for, and how much it takes itself.
+
+use crate::stats::Metrics;
+use log::warn;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Time between two looks, and so between two log lines on one shortage.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How often each shortage has been met, and what that means.
+pub fn all(m: &Metrics) -> [(u64, &'static str); 4] {
+    [
+        (m.lost_events, "events were lost: phases and calls may be shown wrongly until a restart"),
+        (m.no_call_slot, "tool calls had no slot of their own: each of their tasks ranks by itself"),
+        (m.no_group_slot, "cgroups have no slot of their own: they share one"),
+        (m.no_limit_slot, "cgroups have a cpu.max that is not applied, for want of a slot"),
+    ]
+}
+
+/// What of them has been said.
+#[derive(Debug, Default)]
+pub struct Shortages {
+    looked: Option<Instant>,
+    told: [u64; 4],
+}
+
+impl Shortages {
+    /// True once in ten seconds: it is time to [`tell`](Self::tell).
+    pub fn due(&mut self) -> bool {
+        let due = self.looked.is_none_or(|at| at.elapsed() >= LOOK);
+        if due {
+            self.looked = Some(Instant::now());
+        }
+        due
+    }
+
+    /// A warning for each that has grown.
+    pub fn tell(&mut self, m: &Metrics) {
+        self.grown(m).iter().for_each(|line| warn!("{line}"));
+    }
+
+    fn grown(&mut self, m: &Metrics) -> Vec<String> {
+        let now = all(m);
+        let grown = now.iter().zip(self.told).filter(|((n, _), told)| n > told);
+        let lines = grown.map(|((n, what), told)| format!("{} more {what}", n - told)).collect();
+        self.told = now.map(|(n, _)| n);
+        lines
+    }
+}
+
+/// Memory of the BPF maps among the descriptors of a process, `/proc/PID/fdinfo`, in bytes.
+pub fn maps_bytes(fdinfo: &Path) -> u64 {
+    let files = std::fs::read_dir(fdinfo).into_iter().flatten().flatten();
+    let texts = files.filter_map(|f| std::fs::read_to_string(f.path()).ok());
+    // Programs have a memlock, too.
+    let field = |text: &str, name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok());
+    let mut maps: Vec<(u64, u64)> =
+        texts.filter_map(|t| Some((field(&t, "map_id:")?, field(&t, "memlock:")?))).collect();
+    maps.sort();
+    maps.dedup_by_key(|(id, _)| *id);
+    maps.into_iter().map(|(_, bytes)| bytes).sum()
+}
+
+/// Resident memory that a `smaps_rollup` file tells, in bytes.
+pub fn resident_bytes(smaps: &str) -> u64 {
+    let line = smaps.lines().find_map(|l| l.strip_prefix("Rss:"));
+    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_said_when_it_grows() {
+        let mut s = Shortages::default();
+        let mut m = Metrics::default();
+        assert!(s.due() && !s.due());
+        assert!(s.grown(&m).is_empty());
+        m.no_group_slot = 3;
+        assert_eq!(s.grown(&m), ["3 more cgroups have no slot of their own: they share one"]);
+        assert!(s.grown(&m).is_empty());
+        m.no_group_slot = 5;
+        m.lost_events = 1;
+        assert_eq!(s.grown(&m).len(), 2);
+    }
+
+    #[test]
+    fn memory_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let map = "pos:\t0\nmap_type:\t2\nmemlock:\t4096\nmap_id:\t7\n";
+        for (fd, text) in
+            [("3", map), ("4", map), ("5", "memlock:\t50\nprog_id:\t3\n"), ("6", "map_id:\t8\nmemlock:\t4\n")]
+        {
+            std::fs::write(dir.path().join(fd), text).unwrap();
+        }
+        assert_eq!(maps_bytes(dir.path()), 4100);
+        assert_eq!(resident_bytes("00-ff ---p 0 0 0 [rollup]\nRss:  \t 12 kB\nPss: 3 kB\n"), 12288);
+    }
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Very many agents: `crowd agents N TASKS EXECS_PER_S SECONDS` below /sys/fs/cgroup/agents, each a
+//! framework with one tool call, in a cgroup of its own, of TASKS tasks, which execs all the time.
+//! `crowd cgroups DIR N` makes that many, `crowd remove DIR` removes them.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const AGENTS: &str = "/sys/fs/cgroup/agents";
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let number = |n: usize| args.get(n).and_then(|a| a.parse::<u64>().ok()).unwrap_or_else(|| usage());
+    let text = |n: usize| args.get(n).map_or_else(|| usage(), String::as_str);
+    match args.get(1).map(String::as_str) {
+        Some("agents") => agents(number(2), &format!("{} {} {}", number(3), number(4), number(5))),
+        Some("call") => call(text(2), number(3), number(4), number(5)),
+        Some("cgroups") => {
+            fs::create_dir(text(2)).expect("a new cgroup");
+            (0..number(3)).for_each(|n| fs::create_dir(format!("{}/{n}", text(2))).expect("a cgroup"));
+        }
+        Some("remove") => {
+            for e in fs::read_dir(text(2)).expect("the cgroup").flatten().filter(|e| e.path().is_dir()) {
+                fs::remove_dir(e.path()).expect("an empty cgroup");
+            }
+            fs::remove_dir(text(2)).expect("an empty cgroup");
+        }
+        _ => usage(),
+    }
+}
+
+fn usage() -> ! {
+    eprintln!("usage: crowd agents N TASKS EXECS_PER_S SECONDS | cgroups DIR N | remove DIR");
+    std::process::exit(2)
+}
+
+/// Begins `n` frameworks, tells when all are there, and sums up what their calls report.
+fn agents(n: u64, what: &str) {
+    let began = Instant::now();
+    fs::create_dir_all("/tmp/crowd").expect("a folder for the reports");
+    for i in 0..n {
+        let dir = format!("{AGENTS}/s{i:04}");
+        fs::create_dir_all(format!("{dir}/call")).expect("a cgroup");
+        // SAFETY: this program has one thread.
+        if unsafe { libc::fork() } == 0 {
+            framework(&dir, i, what);
+        }
+    }
+    println!("made_s={:.1}", began.elapsed().as_secs_f64());
+    let mut failed = 0;
+    loop {
+        let mut status = 0;
+        // SAFETY: a place for the status.
+        match unsafe { libc::wait(&mut status) } {
+            -1 => break,
+            _ => failed += u64::from(status != 0),
+        }
+    }
+    let (mut tasks, mut execs) = (0u64, 0u64);
+    for i in 0..n {
+        let report = fs::read_to_string(format!("/tmp/crowd/{i}")).unwrap_or_default();
+        let mut numbers = report.split_whitespace().filter_map(|w| w.parse::<u64>().ok());
+        tasks += numbers.next().unwrap_or(0) + 1; // and the framework
+        execs += numbers.next().unwrap_or(0);
+    }
+    println!("failed={failed}\ntasks={tasks}\nexecs={execs}\nall_s={:.1}", began.elapsed().as_secs_f64());
+}
+
+/// Is a framework by its comm, makes its call, and waits for it.
+fn framework(dir: &str, i: u64, what: &str) -> ! {
+    let name = CString::new("claude").expect("no NUL");
+    // SAFETY: a string with a NUL.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    fs::write(format!("{dir}/cgroup.procs"), "0").expect("its own cgroup");
+    let line = format!("exec crowd call {i} {what}");
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &line]);
+    // SAFETY: setsid in the child of a program with one thread.
+    unsafe {
+        shell.pre_exec(|| {
+            libc::setsid();
+            Ok(())
+        })
+    };
+    let ended = shell.status();
+    std::process::exit(i32::from(!ended.is_ok_and(|s| s.success())))
+}
+
+/// The call: `tasks` tasks in a cgroup of its own, and `rate` programs a second for `seconds`.
+fn call(i: &str, tasks: u64, rate: u64, seconds: u64) {
+    let number: u64 = i.parse().unwrap_or_else(|_| usage());
+    fs::write(format!("{AGENTS}/s{number:04}/call/cgroup.procs"), "0").expect("its own cgroup");
+    let mut made = 1;
+    for _ in 1..tasks {
+        let idle = || loop {
+            std::thread::sleep(Duration::from_secs(1000));
+        };
+        made += u64::from(std::thread::Builder::new().stack_size(16 << 10).spawn(idle).is_ok());
+    }
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let pause = Duration::from_micros(1_000_000 / rate.max(1));
+    let (mut next, mut execs) = (Instant::now(), 0u64);
+    while Instant::now() < end {
+        execs += u64::from(Command::new("/bin/true").status().is_ok_and(|s| s.success()));
+        next += pause;
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    fs::write(format!("/tmp/crowd/{i}"), format!("{made} {execs}")).expect("a report");
+    std::process::exit(0)
+}
