@@ -295,16 +295,7 @@ bool BPF_STRUCT_OPS(agent_yield, struct task_struct *from, struct task_struct *t
 
 s32 BPF_STRUCT_OPS(agent_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct task_ctx *pctx;
-	s32 err;
-
-	if (!args->fork)
-		return task_begins(p, NULL);
-	err = task_begins(p, bpf_get_current_task_btf());
-	pctx = task_ctx(bpf_get_current_task_btf());
-	if (pctx)
-		pctx->forks = 1;
-	return err;
+	return task_begins(p, args->fork ? bpf_get_current_task_btf() : NULL);
 }
 
 void BPF_STRUCT_OPS(agent_exit_task, struct task_struct *p, struct scx_exit_task_args *args)

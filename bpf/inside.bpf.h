@@ -6,6 +6,9 @@
  * who does both all the time holds up everybody. So a task that has it ranks
  * first until it lets go: what it does with it is the kernel's to say, and
  * takes less than a system call.
+ *
+ * Other locks of the kernel are not known here; a task that holds one waits for
+ * its turn like any other.
  */
 #ifndef SCX_AGENT_INSIDE_BPF_H
 #define SCX_AGENT_INSIDE_BPF_H
@@ -40,14 +43,53 @@ int BPF_PROG(on_move_ends, const void *sem)
 	return 0;
 }
 
-/* The current task has woken the child of @tctx that it has forked, or given it up. */
+static __always_inline void inside_fork(bool begins)
+{
+	struct task_ctx *tctx = task_ctx(bpf_get_current_task_btf());
+
+	if (tctx)
+		tctx->forks = begins;
+}
+
+/*
+ * A fork has it from here until the child is woken for the first time. Who has
+ * to wait for it has it when it is woken, and not only when it runs.
+ */
+SEC("?fentry/cgroup_can_fork")
+int BPF_PROG(on_fork_begins)
+{
+	inside_fork(true);
+	return 0;
+}
+
+SEC("?fexit/cgroup_can_fork")
+int BPF_PROG(on_fork_refused, struct task_struct *child, struct kernel_clone_args *args, int error)
+{
+	if (error)
+		inside_fork(false);
+	return 0;
+}
+
+/* The current task has woken the child @tctx that it has forked, or given it up. */
 static __always_inline void fork_ends(struct task_ctx *tctx)
 {
-	struct task_ctx *pctx = task_ctx(bpf_get_current_task_btf());
-
 	tctx->born = 1;
-	if (pctx)
-		pctx->forks = 0;
+	inside_fork(false);
+}
+
+/* So has a task that begins to exit, for a moment. */
+SEC("?fentry/exit_signals")
+int BPF_PROG(on_exit_begins)
+{
+	inside_fork(true);
+	return 0;
+}
+
+SEC("?fexit/exit_signals")
+int BPF_PROG(on_exit_begun)
+{
+	inside_fork(false);
+	return 0;
 }
 
 /* True if @tctx, which has stopped or has been woken up, has others wait for it. */

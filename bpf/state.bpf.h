@@ -179,7 +179,7 @@ struct task_ctx {
 	u8 asked;		/* to let go of its CPU, as its cgroup has no budget left */
 	u8 released;		/* has waited for its cgroup's budget, and runs next */
 	u8 moves;		/* moves tasks between cgroups, see inside.bpf.h */
-	u8 forks;		/* is in a fork, whose child is there but has not been woken */
+	u8 forks;		/* is in a fork, or begins to exit */
 	u8 born;		/* has been woken for the first time */
 	u8 tagged;		/* as a helper, see tags.bpf.h; taken note of by role_place() */
 	u32 rule;		/* enum agent_rule by which it has its role */

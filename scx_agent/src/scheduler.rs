@@ -86,9 +86,15 @@ impl<'a> Scheduler<'a> {
         };
         // Without it (no CONFIG_SECURITY) jobs of shells are told by their execs alone.
         skel.progs.on_setpgid.set_autoload(seen("security_task_setpgid"));
-        let moves = !opts.no_sched && seen("percpu_down_write") && seen("percpu_up_write");
-        skel.progs.on_move_begins.set_autoload(moves);
-        skel.progs.on_move_ends.set_autoload(moves);
+        // All or none: see bpf/inside.bpf.h.
+        let inside = ["percpu_down_write", "percpu_up_write", "cgroup_can_fork", "exit_signals"];
+        let inside = !opts.no_sched && inside.into_iter().all(seen);
+        skel.progs.on_move_begins.set_autoload(inside);
+        skel.progs.on_move_ends.set_autoload(inside);
+        skel.progs.on_fork_begins.set_autoload(inside);
+        skel.progs.on_fork_refused.set_autoload(inside);
+        skel.progs.on_exit_begins.set_autoload(inside);
+        skel.progs.on_exit_begun.set_autoload(inside);
         let mut skel = match opts.no_sched {
             true => skel.load().context(
                 "the kernel refuses the programs that tell agents' phases; nothing was changed (-vvv shows the \

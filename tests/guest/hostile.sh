@@ -7,7 +7,7 @@ usage() { sed -n 's/usage_usec //p' $cg/agents/$1/cpu.stat; }
 mkdir $cg/agents
 echo "+cpu" >$cg/agents/cgroup.subtree_control
 mkdir $cg/agents/evil $cg/agents/evil/a $cg/agents/evil/b $cg/agents/long
-start_scheduler hostile -v --no-memory --agent-cgroup 'agents/*'
+start_scheduler hostile --no-memory --agent-cgroup 'agents/*'
 enter agents/long hostile plain 8 &
 long=$!
 enter agents/evil hostile $HOSTILE 8 >/out/evil &

@@ -4,7 +4,7 @@
 . /tests/lib.sh
 
 mkdir $cg/agents
-start_scheduler scale --check-roles --no-memory --agent-cgroup 'agents/*' --events /out/scale.jsonl
+start_scheduler scale -v --check-roles --no-memory --agent-cgroup 'agents/*' --events /out/scale.jsonl
 scx_agent status >/out/status0
 crowd agents $AGENTS $TASKS 25 $RUN_S >/out/crowd 2>/out/crowd.err &
 crowd=$!

@@ -11,7 +11,7 @@ use std::path::Path;
 
 /// Agents with short calls.
 const AGENTS: u32 = 6;
-const TURNS: u32 = 40;
+const TURNS: u32 = 30;
 
 /// Turns of an agent that thinks for 80 to 240 ms and makes one call of 10 to 30 ms of CPU.
 fn agent(n: u32) -> Agent {
@@ -37,10 +37,11 @@ fn agent(n: u32) -> Agent {
 /// What one run comes to.
 struct Run {
     left: Left,
-    calls_p95_ms: f64,
-    framework_p95_ms: f64,
-    /// Share of the machine, 0 to 1.
-    evil: f64,
+    calls_ms: Vec<f64>,
+    framework_ms: Vec<f64>,
+    /// Share of the machine of the container in question, 0 to 1.
+    share: f64,
+    /// And of the agent with long calls.
     long: f64,
 }
 
@@ -83,9 +84,7 @@ fn run(plan: &Path, hostile: &str) -> Run {
         evil * 100.0,
         long * 100.0
     );
-    println!("{hostile} says {:?}", left.text("evil"));
-    println!("{}\n{}", left.text("status"), left.text("hostile.err"));
-    Run { calls_p95_ms: p(&calls, 95.0), framework_p95_ms: p(&turns, 95.0), evil, long, left }
+    Run { left, calls_ms: calls, framework_ms: turns, share: evil, long }
 }
 
 #[test]
@@ -93,13 +92,34 @@ fn tricks_buy_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("plan.jsonl");
     jsonl::write_file(&file, &(0..AGENTS).map(agent).collect::<Vec<_>>()).unwrap();
-    let storm = run(&file, "storm");
-    let plain = run(&file, "plain");
-    let slower = |a: f64, b: f64| 100.0 * (b / a - 1.0);
+    let (plain, storm) = (run(&file, "plain"), run(&file, "storm"));
+    println!("the storm: {}", storm.left.text("evil"));
+    let slower = |of: fn(&Run) -> &[f64], p: f64| {
+        let at = |run| percentile(of(run), p).expect("there are some");
+        100.0 * (at(&storm) / at(&plain) - 1.0)
+    };
+    let calls = |p| slower(|r| &r.calls_ms, p);
+    let framework = |p| slower(|r| &r.framework_ms, p);
     println!(
-        "storm against plain work: calls {:+.1} %, framework {:+.1} %",
-        slower(plain.calls_p95_ms, storm.calls_p95_ms),
-        slower(plain.framework_p95_ms, storm.framework_p95_ms)
+        "storm against plain work: calls p50 {:+.1} % p95 {:+.1} %, framework p50 {:+.1} % p95 {:+.1} %",
+        calls(50.0),
+        calls(95.0),
+        framework(50.0),
+        framework(95.0)
     );
-    println!("{} {} {}", storm.evil, storm.long, storm.left.outcome.guest_s);
+    assert!(framework(95.0) < 5.0 && calls(50.0) < 5.0, "others are slower for tricks");
+    // A call in twenty still waits for something that a task of the storm has inside the kernel; for
+    // moves and forks alone that was 3 s.
+    let longest = percentile(&storm.calls_ms, 100.0).expect("there are some");
+    assert!(longest < 1000.0, "a call of at most 30 ms of CPU took {longest:.0} ms");
+    assert!(storm.share <= plain.share + 0.01, "tricks buy CPU time: {} of {}", storm.share, plain.share);
+    assert!(storm.long >= plain.long - 0.01, "at the cost of long calls: {} of {}", storm.long, plain.long);
+    let log = storm.left.text("hostile.err");
+    for said in ["refused: it sends too many", "\"evil\" begins more calls and helpers than are shown"] {
+        let lines = log.lines().filter(|l| l.contains(said)).count();
+        assert!((1..=4).contains(&lines), "the log says it, and not all the time: {said:?}\n{log}");
+    }
+    assert!(!log.contains("events were lost"), "{log}");
+    let status = storm.left.text("status");
+    assert!(status.contains("scx_agent") && status.contains("is healthy"), "{status}");
 }

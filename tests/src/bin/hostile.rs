@@ -57,6 +57,7 @@ fn plain(chains: usize) {
         std::thread::sleep(Duration::from_millis(20));
     }
     let _ = call.kill();
+    let _ = call.wait();
 }
 
 /// Everything at once.
@@ -121,7 +122,7 @@ fn chain(counts: &Counts, seed: u64) {
     loop {
         n += 1;
         let name = NAMES[n as usize % NAMES.len()];
-        let orphan = n % 4 == 0;
+        let orphan = n.is_multiple_of(4);
         let pid = forked(|| {
             rename(name);
             if orphan && forked(|| std::thread::sleep(Duration::from_millis(1))) > 0 {
