@@ -7,7 +7,11 @@ use std::ffi::CString;
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+/// The threads of a call may end.
+static OVER: AtomicBool = AtomicBool::new(false);
 
 const AGENTS: &str = "/sys/fs/cgroup/agents";
 
@@ -93,13 +97,14 @@ fn framework(dir: &str, i: u64, what: &str) -> ! {
 fn call(i: &str, tasks: u64, rate: u64, seconds: u64) {
     let number: u64 = i.parse().unwrap_or_else(|_| usage());
     fs::write(format!("{AGENTS}/s{number:04}/call/cgroup.procs"), "0").expect("its own cgroup");
-    let mut made = 1;
-    for _ in 1..tasks {
-        let idle = || loop {
-            std::thread::sleep(Duration::from_secs(1000));
-        };
-        made += u64::from(std::thread::Builder::new().stack_size(16 << 10).spawn(idle).is_ok());
-    }
+    let idle = || {
+        while !OVER.load(Relaxed) {
+            std::thread::park();
+        }
+    };
+    let small = || std::thread::Builder::new().stack_size(16 << 10);
+    let threads: Vec<_> = (1..tasks).filter_map(|_| small().spawn(idle).ok()).collect();
+    let made = 1 + threads.len();
     let end = Instant::now() + Duration::from_secs(seconds);
     let pause = Duration::from_micros(1_000_000 / rate.max(1));
     let (mut next, mut execs) = (Instant::now(), 0u64);
@@ -109,5 +114,10 @@ fn call(i: &str, tasks: u64, rate: u64, seconds: u64) {
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     fs::write(format!("/tmp/crowd/{i}"), format!("{made} {execs}")).expect("a report");
-    std::process::exit(0)
+    // What exits after its first thread has, does not count as the call's.
+    OVER.store(true, Relaxed);
+    for thread in threads {
+        thread.thread().unpark();
+        let _ = thread.join();
+    }
 }
