@@ -127,7 +127,7 @@ impl<'a> Scheduler<'a> {
         })?;
         let events = ring.build()?;
         let waker = Waker::new()?;
-        let metrics = metrics_server(&opts.metrics, agents.borrow().observed.clone(), &waker)?;
+        let metrics = metrics_server(opts, agents.borrow().observed.clone(), &waker)?;
         let link = match opts.no_sched {
             true => {
                 observe::start(&mut skel)?;
@@ -328,12 +328,12 @@ impl<'a> Scheduler<'a> {
 /// # Errors
 /// It cannot listen at the address that was given.
 fn metrics_server(
-    options: &metrics::Options,
+    opts: &Opts,
     observed: metrics::Observed,
     waker: &Waker,
 ) -> Result<Option<metrics::Server>> {
-    let server = metrics::Server::start(options, observed, waker.clone());
-    match (server, options.metrics) {
+    let server = metrics::Server::start(&opts.metrics, !opts.no_sched, observed, waker.clone());
+    match (server, opts.metrics.metrics) {
         (Err(e), metrics::Listen::Loopback) => {
             warn!("no metrics are served: {e:#}; name another address with --metrics, or off");
             Ok(None)

@@ -34,8 +34,9 @@ fact status_state "$(state)"
 wait_for 60 isnt a max
 fact limited $?
 # On a terminal: it draws, takes keys and gives the terminal back.
-(sleep 3 && printf s && sleep 2 && printf q) |
-	TERM=xterm timeout 60 script -qec 'stty rows 24 cols 80; scx_agent top; echo "status $?"' /out/pty.out >/dev/null 2>/out/pty.err
+drawn() { wait_for 30 grep -q "$1" /out/pty.out; }
+(drawn AGENT && printf s && drawn 'MEM\*' && printf q && drawn 'status 0') |
+	TERM=xterm timeout 120 script -qefc 'stty rows 24 cols 80; scx_agent top; echo "status $?"' /out/pty.out >/dev/null 2>/out/pty.err
 # What the unit's hardening must not prevent.
 fact metrics "$(bash -c 'exec 3<>/dev/tcp/127.0.0.1/9855 && printf "GET /metrics HTTP/1.1\r\n\r\n" >&3 && grep -c "^scx_agent_scheduling 1" <&3')"
 fact log_modes "$(stat -c '%a:%U' /var/log/scx_agent /var/log/scx_agent/calls.jsonl | tr '\n' ' ')"

@@ -87,7 +87,7 @@ fn a_unit_from_its_installation_to_its_end() {
             ("uninstall_again", "0"),
         ],
     );
-    let pty = ["\u{1b}[?1049h", "AGENT", " a ", "MEM*", "\u{1b}[?1049l", "status 0"];
+    let pty = ["\u{1b}[?1049h", "AGENT", "wait", "MEM*", "\u{1b}[?1049l", "status 0"];
     assert_says(&left, "pty.out", &pty);
     assert_says(&left, "status_none.err", &["no scx_agent is running"]);
     assert_says(&left, "reload2.out", &["after a restart only: slice_us"]);

@@ -24,6 +24,7 @@ const SAID_MAX: usize = 8192;
 pub struct Scheduler {
     own: Option<Child>,
     said: Option<JoinHandle<String>>,
+    schedules: bool,
 }
 
 impl Scheduler {
@@ -32,8 +33,8 @@ impl Scheduler {
     /// # Errors
     /// Why none can be started, in its own words.
     pub fn find(config: Option<&Path>) -> Result<Scheduler> {
-        if ask::ask::<Status>(questions::STATUS, &[]).is_ok() {
-            return Ok(Scheduler { own: None, said: None });
+        if let Ok(status) = ask::ask::<Status>(questions::STATUS, &[]) {
+            return Ok(Scheduler { own: None, said: None, schedules: status.state == "enabled" });
         }
         let mut command = Command::new("/proc/self/exe");
         command.arg0("scx_agent").arg("--metrics=off");
@@ -52,7 +53,7 @@ impl Scheduler {
         }
         let mut child = command.spawn().context("cannot start scx_agent")?;
         let said = child.stderr.take().map(|from| std::thread::spawn(move || drain(from)));
-        let mut this = Scheduler { own: Some(child), said };
+        let mut this = Scheduler { own: Some(child), said, schedules: true };
         let deadline = Instant::now() + PATIENCE;
         while ask::ask::<Status>(questions::STATUS, &[]).is_err() {
             let ended = this.own.as_mut().is_none_or(|c| !matches!(c.try_wait(), Ok(None)));
@@ -64,6 +65,11 @@ impl Scheduler {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(this)
+    }
+
+    /// False if it was told to schedule nothing: calls are known, and the host's scheduler has them.
+    pub fn schedules(&self) -> bool {
+        self.schedules
     }
 
     /// True if it ends with us.

@@ -116,6 +116,12 @@ fn try_run(args: &Args, config: Option<&Path>) -> Result<u8> {
     };
     report.scheduled = match &scheduler {
         None => Scheduled::Host,
+        Some(s) if !s.schedules() => {
+            let note = "the scx_agent that runs schedules nothing (--no-sched)";
+            anyhow::ensure!(!args.require_scheduler, "{note}");
+            report.note = Some(note.into());
+            Scheduled::Host
+        }
         Some(s) if s.is_own() => Scheduled::Own,
         Some(_) => Scheduled::Running,
     };

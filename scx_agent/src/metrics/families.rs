@@ -30,6 +30,8 @@ pub struct Page<'a> {
     pub host: Host,
     /// Of the labelled agents, by cgroup.
     pub usage: &'a dyn Fn(u64) -> Option<Usage>,
+    /// The daemon is to schedule.
+    pub wanted: bool,
     /// The kernel runs the scheduler.
     pub enabled: bool,
     /// This process: resident memory in bytes, CPU time in seconds.
@@ -130,6 +132,8 @@ impl Page<'_> {
         to.gauges("build_info", "Version of the daemon, always 1", None, [(version, 1.0)]);
         let told = "1 if the kernel runs the scheduler, else 0";
         to.gauge("scheduling", told, None, f64::from(u8::from(self.enabled)));
+        let told = "1 if it should, 0 with --no-sched";
+        to.gauge("scheduling_wanted", told, None, f64::from(u8::from(self.wanted)));
         let phases = [m.agents_llm_wait, m.agents_framework, m.agents_tool];
         let phases = PHASES.iter().zip(phases).map(|((_, name), n)| (label("phase", name), n as f64));
         to.gauges("agents", "Agents, by what they do", None, phases);

@@ -43,11 +43,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves as the options say, None if they say off. `main` is woken for each scrape.
+    /// Serves as the options say, None if they say off. The daemon is to schedule if `wanted`. `main` is woken for each scrape.
     ///
     /// # Errors
     /// Nothing can listen at the address.
-    pub fn start(options: &Options, observed: Observed, main: Waker) -> Result<Option<Server>> {
+    pub fn start(options: &Options, wanted: bool, observed: Observed, main: Waker) -> Result<Option<Server>> {
         let Some(address) = options.metrics.address() else { return Ok(None) };
         let listener =
             TcpListener::bind(address).with_context(|| format!("cannot serve metrics at {address}"))?;
@@ -55,7 +55,7 @@ impl Server {
         let address = listener.local_addr().context("cannot serve metrics")?;
         let (ask, inquiries) = bounded(1);
         let (stop, waker) = (Arc::new(AtomicBool::new(false)), Waker::new()?);
-        let serve = Serve { listener, ask, main, observed };
+        let serve = Serve { listener, wanted, ask, main, observed };
         let (stopped, woken) = (stop.clone(), waker.clone());
         let thread = std::thread::Builder::new()
             .name("metrics".into())
@@ -77,6 +77,7 @@ impl Drop for Server {
 
 struct Serve {
     listener: TcpListener,
+    wanted: bool,
     ask: Sender<Inquiry>,
     main: Waker,
     observed: Observed,
@@ -135,6 +136,7 @@ impl Serve {
             observed: &self.observed,
             host: Host::now(),
             usage: &Usage::of,
+            wanted: self.wanted,
             enabled: state.trim() == "enabled",
             process: process(),
         };

@@ -66,7 +66,7 @@ fn served(view: View, request: &str) -> String {
         call_log_files: 0,
     };
     let waker = Waker::new().unwrap();
-    let server = Server::start(&options, Observed::default(), waker).unwrap().unwrap();
+    let server = Server::start(&options, true, Observed::default(), waker).unwrap().unwrap();
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     if request.contains("/metrics") {
