@@ -101,15 +101,16 @@ fn tricks_buy_nothing() {
     let calls = |p| slower(|r| &r.calls_ms, p);
     let framework = |p| slower(|r| &r.framework_ms, p);
     println!(
-        "storm against plain work: calls p50 {:+.1} % p95 {:+.1} %, framework p50 {:+.1} % p95 {:+.1} %",
+        "storm against plain work: calls p50 {:+.1} % p90 {:+.1} % p95 {:+.1} %, framework p50 {:+.1} % p95 {:+.1} %",
         calls(50.0),
+        calls(90.0),
         calls(95.0),
         framework(50.0),
         framework(95.0)
     );
-    assert!(framework(95.0) < 5.0 && calls(50.0) < 5.0, "others are slower for tricks");
-    // A call in twenty still waits for something that a task of the storm has inside the kernel; for
-    // moves and forks alone that was 3 s.
+    // About one call in twenty, and so P95 in some builds and not in others, still waits for something that
+    // a task of the storm has inside the kernel; for moves and forks alone that was 3 s.
+    assert!(framework(95.0) < 5.0 && calls(90.0) < 10.0, "others are slower for tricks");
     let longest = percentile(&storm.calls_ms, 100.0).expect("there are some");
     assert!(longest < 1000.0, "a call of at most 30 ms of CPU took {longest:.0} ms");
     assert!(storm.share <= plain.share + 0.01, "tricks buy CPU time: {} of {}", storm.share, plain.share);
