@@ -407,8 +407,7 @@ int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgrp, const char *path)
 	 * slot that serves another cgroup by then: some us, once.
 	 */
 	cg->group = 0;
-	grp->flags = 0;
-	bpf_map_push_elem(&free_groups, &slot, 0);
+	group_free(slot);
 	return 0;
 }
 

@@ -9,7 +9,13 @@
 #include "state.bpf.h"
 #include "events.bpf.h"
 
-/* Room for one record: too long for the stack. */
+void bpf_preempt_disable(void) __ksym;
+void bpf_preempt_enable(void) __ksym;
+
+/*
+ * Room for one record: too long for the stack. Programs may be preempted, and
+ * another on that CPU has it then, so not while it is in use.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -69,15 +75,16 @@ static __noinline void event_call_args(struct task_struct *p, struct call *c, u3
 	rec = bpf_map_lookup_elem(&call_events, &key);
 	if (!grp || !rec)
 		return;
+	bpf_preempt_disable();
 	event_fill(&rec->event, type, c->group, grp->cgroup_id, now);
 	event_fill_call(&rec->event, c, slot, now);
 	rec->evidence = tctx->why;
 	len = args_read(p, rec->args);
-	if (len > AGENT_ARGS_LEN)
-		return;
 	rec->args_len = len;
-	if (bpf_ringbuf_output(&events, rec, offsetof(struct agent_call_event, args) + len, 0))
+	if (len <= AGENT_ARGS_LEN &&
+	    bpf_ringbuf_output(&events, rec, offsetof(struct agent_call_event, args) + len, 0))
 		stat_inc(STAT_LOST_EVENTS);
+	bpf_preempt_enable();
 }
 
 #endif /* SCX_AGENT_EVIDENCE_BPF_H */

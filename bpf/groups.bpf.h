@@ -15,21 +15,11 @@
 #include "events.bpf.h"
 #include "classify.h"
 
-/*
- * Room to match one cgroup's name. The state of the match is here and not on
- * the stack so that the verifier does not follow its values step by step.
- */
+/* To match one cgroup's name. */
 struct name_buf {
 	char name[AGENT_NAME_LEN];
 	struct glob_state state;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct name_buf);
-} name_bufs SEC(".maps");
 
 /*
  * True if component @depth of glob @idx matches buf->name. Not static: the
@@ -94,6 +84,16 @@ static __noinline u32 group_alloc(u64 id, u32 flags, u64 now)
 	return slot;
 }
 
+/* Nobody is in @slot any more. */
+static __always_inline void group_free(u32 slot)
+{
+	struct group *grp = group_at(slot);
+
+	if (grp)
+		grp->flags = 0;
+	bpf_map_push_elem(&free_groups, &slot, 0);
+}
+
 /* glob_mask of a cgroup that is an agent or a container, or below one. */
 #define GLOB_INSIDE (~0U)
 
@@ -105,10 +105,11 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 				   u32 above, u32 group)
 {
 	u64 now = scx_bpf_now();
-	u32 i, key = 0, mask = 0, flags = 0;
-	struct name_buf *buf = bpf_map_lookup_elem(&name_bufs, &key);
+	u32 i, mask = 0, flags = 0, slot;
+	struct name_buf buf = {};
+	bool first;
 
-	if (!ctx || !buf)
+	if (!ctx)
 		return;
 	if (above == GLOB_INSIDE) {
 		ctx->group = group;
@@ -116,13 +117,13 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 		ctx->placed = 1;
 		return;
 	}
-	bpf_probe_read_kernel_str(buf->name, sizeof(buf->name), BPF_CORE_READ(at, kn, name));
+	bpf_probe_read_kernel_str(buf.name, sizeof(buf.name), BPF_CORE_READ(at, kn, name));
 	__sink(mask);
 	__sink(flags);
 	bpf_for(i, 0, nr_globs) {
 		if (i >= AGENT_MAX_GLOBS)
 			break;
-		if (!(above & (1U << i)) || !glob_part_matches(i, level - 1, buf))
+		if (!(above & (1U << i)) || !glob_part_matches(i, level - 1, &buf))
 			continue;
 		if (glob_depth[i] == level)
 			flags |= glob_flags[i];
@@ -132,22 +133,24 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 	/* Named outright: no need to wait for a framework to show up. */
 	if (flags & GROUP_AGENT)
 		flags = GROUP_AGENT;
-	ctx->group = group_alloc(BPF_CORE_READ(at, kn, id), flags, now);
+	slot = group_alloc(BPF_CORE_READ(at, kn, id), flags, now);
+	/* Several CPUs may place it at once: all take the slot of the first. */
+	first = !slot || !__sync_val_compare_and_swap(&ctx->group, 0, slot);
+	if (!first)
+		group_free(slot);
 	/* Its weight and its place in the tree are looked up with the first task. */
 	ctx->tree_seq = 0;
 	ctx->glob_mask = flags ? GLOB_INSIDE : mask;
 	ctx->placed = 1;
-	if (flags & GROUP_AGENT)
-		event_agent(group_at(ctx->group), ctx->group, EVENT_AGENT, buf->name, now);
+	if (first && (flags & GROUP_AGENT))
+		event_agent(group_at(slot), slot, EVENT_AGENT, buf.name, now);
 }
 
 /*
  * Group of @cgrp, a cgroup of the default hierarchy; 0 if it has no slot.
  *
  * Goes down from the top, since which globs match is told of each level from
- * the one above it. Two CPUs may place the same cgroup at once: then it gets
- * two slots, of which one stays empty until the scheduler ends - rare, for
- * cgroups are placed when they are made, and harmless.
+ * the one above it.
  */
 static __noinline u32 group_of(struct cgroup *cgrp)
 {

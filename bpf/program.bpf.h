@@ -124,19 +124,12 @@ __noinline int program_read(struct task_struct *p __arg_trusted, struct program 
 	return 0;
 }
 
-/* Room to look for words. In a map and not on the stack, so that the verifier does not follow it. */
+/* To look for words. */
 struct word_buf {
 	union piece piece;
 	u64 hash;	/* of the word so far */
 	u32 found;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct word_buf);
-} word_bufs SEC(".maps");
 
 /* Look for the known words in the first @len characters of the piece. */
 __noinline int words_take(struct word_buf *buf, u32 len)
@@ -171,30 +164,28 @@ __noinline int program_has_word(struct task_struct *p __arg_trusted)
 {
 	struct mm_struct *mm = p->mm;
 	bool first = true, begins = true, script = false;
-	struct word_buf *buf;
-	u32 i, len, key = 0;
+	struct word_buf buf = {};
+	u32 i, len;
 	u64 addr, end;
 
-	buf = bpf_map_lookup_elem(&word_bufs, &key);
-	if (!mm || !buf)
+	if (!mm)
 		return 0;
 	addr = mm->arg_start;
 	end = mm->arg_end;
-	buf->hash = WORD_HASH_EMPTY;
-	buf->found = 0;
+	buf.hash = WORD_HASH_EMPTY;
 	bpf_for(i, 0, ARG_PIECES) {
 		if (addr >= end)
 			break;
-		len = piece_read(&buf->piece, addr);
+		len = piece_read(&buf.piece, addr);
 		if (!len)
 			break;
 		if (begins)
-			script = !first && buf->piece.text[0] != '-';
+			script = !first && buf.piece.text[0] != '-';
 		begins = len < PIECE_LEN;
 		/* The NUL of a piece that goes on is not the argument's. */
 		len = begins ? len : PIECE_LEN - 1;
 		if (script)
-			words_take(buf, len);
+			words_take(&buf, len);
 		addr += len;
 		if (!begins)
 			continue;
@@ -202,7 +193,7 @@ __noinline int program_has_word(struct task_struct *p __arg_trusted)
 			break;
 		first = false;
 	}
-	return buf->found;
+	return buf.found;
 }
 
 /* The executable of @p, as the address of its inode: only good for comparing. */
