@@ -30,12 +30,12 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Begins a log at `path`, in place of what is there.
+    /// Begins a log at `path`, in place of what is there; `what` it is called in an error.
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(path: &Path) -> Result<Lines> {
-        let told = || format!("cannot write {}", path.display());
+    pub fn create(what: &str, path: &Path) -> Result<Lines> {
+        let told = || format!("cannot write the {what} {}", path.display());
         let out = Some(BufWriter::new(File::create(path).with_context(told)?));
         Ok(Lines { path: path.into(), rotation: None, size: 0, out })
     }
@@ -187,7 +187,10 @@ mod tests {
     #[test]
     fn one_that_cannot_be_written_ends() {
         let dir = folder("ends");
-        assert!(Lines::create(&dir.join("no/such")).unwrap_err().to_string().contains("no/such"));
+        assert!(Lines::create("event log", &dir.join("no/such"))
+            .unwrap_err()
+            .to_string()
+            .contains("no/such"));
         let path = dir.join("log");
         let mut log = Lines::rotating(&path, Rotation { bytes: 10, kept: 1 }).unwrap();
         log.write(&"12345678");

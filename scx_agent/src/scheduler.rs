@@ -104,7 +104,7 @@ impl<'a> Scheduler<'a> {
         };
 
         let logs = Logs {
-            events: opts.events.as_deref().map(Lines::create).transpose()?,
+            events: opts.events.as_deref().map(|path| Lines::create("event log", path)).transpose()?,
             calls: opts
                 .metrics
                 .call_log
