@@ -147,7 +147,8 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 }
 
 /*
- * Group of @cgrp, a cgroup of the default hierarchy; 0 if it has no slot.
+ * Group of @cgrp, a cgroup of the default hierarchy; 0 if it has no slot,
+ * SLOT_UNKNOWN if that cannot be told now.
  *
  * Goes down from the top, since which globs match is told of each level from
  * the one above it.
@@ -175,7 +176,7 @@ static __noinline u32 group_of(struct cgroup *cgrp)
 		ctx = bpf_cgrp_storage_get(&cgroup_ctxs, at, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 		if (!ctx) {
 			bpf_cgroup_release(at);
-			return 0;
+			return SLOT_UNKNOWN;
 		}
 		if (!ctx->placed)
 			group_place(ctx, at, level, above, slot);

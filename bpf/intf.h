@@ -20,7 +20,7 @@ typedef long long s64;
 enum agent_consts {
 	AGENT_COMM_LEN		= 16,	/* TASK_COMM_LEN */
 	AGENT_NAME_LEN		= 128,	/* longest cgroup name kept, with its NUL; a power of two */
-	AGENT_MAX_GLOBS		= 24,
+	AGENT_MAX_GLOBS		= 25,
 	AGENT_GLOB_DEPTH	= 8,	/* components of a glob */
 	AGENT_GLOB_LEN		= 64,	/* longest component of a glob, with its NUL; a power of two */
 	AGENT_MAX_COMMS		= 24,	/* comms that mark an agent framework */

@@ -195,6 +195,7 @@ static __always_inline void limit_park(struct task_struct *p, struct task_ctx *t
  * Slot of the nearest limit of @cgrp, its own or of a cgroup above it. When
  * something has changed on the way up, it is looked up along the path, where
  * the links of groups are mended, too; else it is kept with the cgroup.
+ * SLOT_UNKNOWN if it cannot be told now.
  */
 static __noinline u32 limit_of(struct cgroup *cgrp)
 {
@@ -202,9 +203,11 @@ static __noinline u32 limit_of(struct cgroup *cgrp)
 	struct cgroup_ctx *ctx;
 	int level, depth;
 
+	if (!cgrp->level)
+		return 0;
 	ctx = bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0);
 	if (!ctx)
-		return 0;
+		return SLOT_UNKNOWN;
 	if (ctx->tree_seq == seq)
 		return ctx->limit;
 	depth = cgrp->level;
@@ -223,7 +226,7 @@ static __noinline u32 limit_of(struct cgroup *cgrp)
 		above = bpf_cgrp_storage_get(&cgroup_ctxs, at, NULL, 0);
 		bpf_cgroup_release(at);
 		if (!above)
-			continue;
+			return SLOT_UNKNOWN;
 		grp = group_at(above->group);
 		/* Below an agent the group is the agent's. */
 		if (grp && above->group && grp->cgroup_id == id) {

@@ -205,7 +205,7 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	struct cgroup *cgrp;
 	struct group *grp;
 	u64 own[2], theirs[2];
-	u32 slot, parent_role = ROLE_NONE, parent_call = 0;
+	u32 slot, limit, parent_role = ROLE_NONE, parent_call = 0;
 	bool runnable, known, shell, like_parent = false, new_session = true;
 
 	tctx->placed_seq = placement_seq;
@@ -218,7 +218,13 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	if (!cgrp)
 		return;
 	slot = group_of(cgrp);
-	tctx->limit = limit_of(cgrp);
+	limit = limit_of(cgrp);
+	if (slot == SLOT_UNKNOWN || limit == SLOT_UNKNOWN) {
+		/* It stays where it was until it runs or wakes up again. */
+		tctx->placed_seq = 0;
+		return;
+	}
+	tctx->limit = limit;
 	grp = group_at(slot);
 	if (!grp)
 		return;

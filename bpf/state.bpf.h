@@ -295,6 +295,12 @@ struct tick {
 /* Not static: clang would take it apart, and not its type information. */
 struct tick tick = { .nr = 2 };
 
+/*
+ * What is kept with a cgroup cannot be had now: the kernel refuses whoever has
+ * preempted somebody who just looks at such on this CPU.
+ */
+#define SLOT_UNKNOWN (~0U)
+
 static __always_inline void stat_inc(u32 idx)
 {
 	u64 *v = bpf_map_lookup_elem(&stats, &idx);
