@@ -227,6 +227,12 @@ enum exec_mark {
 	MARK_OWN,	/* something of the framework's own: a hook, a probe */
 };
 
+/* True if a variable that begins with @c may say something. */
+static inline bool env_may_mark(char c)
+{
+	return c == 'A' || c == 'C';
+}
+
 /*
  * What the variable @var says, of which @len characters (without a NUL) are in
  * a piece. Codex CLI names the call; Claude Code says for whom a program runs.

@@ -31,14 +31,22 @@ union piece {
 	char text[PIECE_LEN];
 };
 
-/* Read a piece at @addr. Return its length with its NUL, PIECE_LEN if it goes on, 0 on failure. */
+/*
+ * Read a piece at @addr over another. Return its length with its NUL, PIECE_LEN
+ * if it goes on, 0 on failure.
+ */
+static __always_inline u32 piece_read_over(union piece *piece, u64 addr)
+{
+	long len = bpf_probe_read_user_str(piece->text, PIECE_LEN, (void *)addr);
+
+	return len > 0 && len <= PIECE_LEN ? len : 0;
+}
+
+/* Read a piece at @addr, with zeroes behind its NUL. */
 static __always_inline u32 piece_read(union piece *piece, u64 addr)
 {
-	long len;
-
 	__builtin_memset(piece, 0, sizeof(*piece));
-	len = bpf_probe_read_user_str(piece->text, PIECE_LEN, (void *)addr);
-	return len > 0 && len <= PIECE_LEN ? len : 0;
+	return piece_read_over(piece, addr);
 }
 
 /*
@@ -68,14 +76,11 @@ __noinline int program_arg(struct program *prog, union piece *piece, u32 len)
 	return 0;
 }
 
-/* Take a piece of the environment, of @len with its NUL if that is in it. */
+/* Take the beginning of a variable, of @len with its NUL if that is in it. */
 __noinline int program_var(struct program *prog, union piece *piece, u32 len)
 {
-	if (!prog || !piece)
-		return 0;
-	if (!prog->inside)
+	if (prog && piece)
 		prog->mark = env_mark(piece->text, len - 1);
-	prog->inside = len >= PIECE_LEN;
 	return 0;
 }
 
@@ -89,7 +94,7 @@ static __always_inline u32 piece_next(u32 len)
 __noinline int program_read(struct task_struct *p __arg_trusted, struct program *prog)
 {
 	struct mm_struct *mm = p->mm;
-	union piece piece;
+	union piece piece = {};
 	u64 addr, end;
 	u32 i, len;
 
@@ -115,10 +120,14 @@ __noinline int program_read(struct task_struct *p __arg_trusted, struct program 
 	bpf_for(i, 0, ENV_PIECES) {
 		if (addr >= end || prog->mark)
 			break;
-		len = piece_read(&piece, addr);
+		/* What is left behind the NUL of one that was longer is not looked at. */
+		len = piece_read_over(&piece, addr);
 		if (!len)
 			break;
-		program_var(prog, &piece, len);
+		/* Most are told by their first letter, and there are many. */
+		if (!prog->inside && env_may_mark(piece.text[0]))
+			program_var(prog, &piece, len);
+		prog->inside = len >= PIECE_LEN;
 		addr += piece_next(len);
 	}
 	return 0;
