@@ -16,9 +16,11 @@ agent() {
 	framework=$!
 	sleep 2
 }
-# call NAME: a tool call whose two processes grow to 90 MB each, more than there is.
+# call NAME: a tool call whose two processes grow to 90 MB each, more than there is, once a busy host
+# has had time to see that it has begun.
 call() {
 	enter agents/$1 sh -c "
+		sleep 2
 		agentload burn --stages 1000000:0:1:$((60 * MB)),3000000:0:1:$((90 * MB)) &
 		first=\$!
 		agentload burn --stages 1000000:0:1:$((60 * MB)),3000000:0:1:$((90 * MB)); s=\$?
