@@ -19,7 +19,7 @@ fn check_lines(expected: Category, lines: &[&str]) {
     for line in lines {
         assert_eq!(category(&["/bin/bash", "-c", line]), expected, "bash -c {line}");
         let eval = format!(
-            "source /root/.claude/snapshot-bash-1.sh 2>/dev/null || true && eval {} \\< /dev/null && pwd -P >| /tmp/c-cwd",
+            "source /home/dev/.claude/snapshot-bash-1.sh 2>/dev/null || true && eval {} \\< /dev/null && pwd -P >| /tmp/c-cwd",
             shlex::try_quote(line).unwrap()
         );
         assert_eq!(category(&["/usr/bin/zsh", "-lc", &eval]), expected, "{eval}");
