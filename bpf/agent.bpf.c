@@ -40,6 +40,7 @@
 #include "state.bpf.h"
 #include "events.bpf.h"
 #include "groups.bpf.h"
+#include "naming.bpf.h"
 #include "calls.bpf.h"
 #include "cpus.bpf.h"
 #include "inside.bpf.h"
@@ -416,8 +417,10 @@ int BPF_PROG(on_cgroup_attach, struct cgroup *dst, const char *path, struct task
 	     bool threadgroup)
 {
 	struct task_ctx *tctx = task_ctx(leader);
-	u32 slot = group_of(dst);
+	u32 slot;
 
+	group_look(dst);
+	slot = group_of(dst);
 	/* Within its container it is nobody else's business: an agent could keep all busy with it. */
 	if (tctx && tctx->group == slot)
 		roles_stale(leader);

@@ -97,9 +97,60 @@ static __always_inline void group_free(u32 slot)
 /* glob_mask of a cgroup that is an agent or a container, or below one. */
 #define GLOB_INSIDE (~0U)
 
+/* The attribute by which a cgroup says that it is an agent, whatever its value. */
+const char mark_name[] = "user.scx_agent";
+/* Its value: several CPUs may read at once, and nobody looks at it. */
+char mark_value[64];
+
+extern int bpf_cgroup_read_xattr(struct cgroup *cgroup, const char *name__str,
+				 struct bpf_dynptr *value_p) __ksym __weak;
+
+/* True if @cgrp has the attribute, and the kernel can read it (from 6.17). */
+__noinline int cgroup_marked(struct cgroup *cgrp __arg_trusted)
+{
+	struct bpf_dynptr value;
+	long len;
+
+	if (!bpf_ksym_exists(bpf_cgroup_read_xattr))
+		return false;
+	if (bpf_dynptr_from_mem(mark_value, sizeof(mark_value), 0, &value))
+		return false;
+	len = bpf_cgroup_read_xattr(cgrp, mark_name, &value);
+	return len >= 0 || len == -ERANGE;
+}
+
+/* True if the group in @slot is an agent. */
+static __always_inline bool group_is_agent(u32 slot)
+{
+	struct group *grp = group_at(slot);
+
+	return grp && (grp->flags & GROUP_AGENT);
+}
+
+/* The group of cgroup @at is @slot from now on; one of its own that it had, nobody has any more. */
+static __noinline void group_join(struct cgroup_ctx *ctx, struct cgroup *at, u32 slot, u64 now)
+{
+	struct group *grp;
+	u32 own;
+
+	if (!ctx)
+		return;
+	own = ctx->group;
+	/* One of several CPUs that try at once wins. */
+	if (own == slot || __sync_val_compare_and_swap(&ctx->group, own, slot) != own || !own)
+		return;
+	grp = group_at(own);
+	if (!grp || grp->cgroup_id != BPF_CORE_READ(at, kn, id))
+		return;
+	if (grp->flags & GROUP_AGENT)
+		event_agent(grp, own, EVENT_AGENT_GONE, NULL, now);
+	group_free(own);
+}
+
 /*
  * Place cgroup @at on @level: its group, and the globs that match down to it,
  * from those that match down to its parent (@above) and the parent's @group.
+ * If it is placed again, it keeps a group of its own unless it is inside now.
  */
 static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u32 level,
 				   u32 above, u32 group)
@@ -107,14 +158,18 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 	u64 now = scx_bpf_now();
 	u32 i, mask = 0, flags = 0, slot;
 	struct name_buf buf = {};
-	bool first;
+	bool first, by_glob;
 
 	if (!ctx)
 		return;
 	if (above == GLOB_INSIDE) {
-		ctx->group = group;
+		group_join(ctx, at, group, now);
 		ctx->glob_mask = GLOB_INSIDE;
-		ctx->placed = 1;
+		ctx->placed = groups_seq;
+		return;
+	}
+	if (ctx->placed && ctx->group) {
+		ctx->placed = groups_seq;
 		return;
 	}
 	bpf_probe_read_kernel_str(buf.name, sizeof(buf.name), BPF_CORE_READ(at, kn, name));
@@ -131,7 +186,8 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 			mask |= 1U << i;
 	}
 	/* Named outright: no need to wait for a framework to show up. */
-	if (flags & GROUP_AGENT)
+	by_glob = flags & GROUP_AGENT;
+	if (by_glob || ctx->named || cgroup_marked(at))
 		flags = GROUP_AGENT;
 	slot = group_alloc(BPF_CORE_READ(at, kn, id), flags, now);
 	/* Several CPUs may place it at once: all take the slot of the first. */
@@ -141,9 +197,9 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 	/* Its weight and its place in the tree are looked up with the first task. */
 	ctx->tree_seq = 0;
 	ctx->glob_mask = flags ? GLOB_INSIDE : mask;
-	ctx->placed = 1;
+	ctx->placed = groups_seq;
 	if (first && (flags & GROUP_AGENT))
-		event_agent(group_at(slot), slot, EVENT_AGENT, buf.name, now);
+		event_agent(group_at(slot), slot, EVENT_AGENT, by_glob ? buf.name : NULL, now);
 }
 
 /*
@@ -162,7 +218,7 @@ static __noinline u32 group_of(struct cgroup *cgrp)
 	if (!cgrp)
 		return 0;
 	ctx = bpf_cgrp_storage_get(&cgroup_ctxs, cgrp, NULL, 0);
-	if (ctx && ctx->placed)
+	if (ctx && ctx->placed == groups_seq)
 		return ctx->group;
 	depth = cgrp->level;
 	/* Unknown to the verifier, so that it need not tell the levels apart. */
@@ -178,7 +234,7 @@ static __noinline u32 group_of(struct cgroup *cgrp)
 			bpf_cgroup_release(at);
 			return SLOT_UNKNOWN;
 		}
-		if (!ctx->placed)
+		if (ctx->placed != groups_seq)
 			group_place(ctx, at, level, above, slot);
 		slot = ctx->group;
 		above = ctx->glob_mask;
@@ -187,7 +243,7 @@ static __noinline u32 group_of(struct cgroup *cgrp)
 	return slot;
 }
 
-/* A framework showed up in container @slot: from now on it is an agent. */
+/* A framework showed up in container @slot, or it is named: from now on it is an agent. */
 static __noinline void group_becomes_agent(struct group *grp, u32 slot, const char *name)
 {
 	u32 old;
@@ -195,7 +251,7 @@ static __noinline void group_becomes_agent(struct group *grp, u32 slot, const ch
 	if (!grp)
 		return;
 	old = grp->flags;
-	if (!(old & GROUP_CANDIDATE) ||
+	if ((old & GROUP_AGENT) ||
 	    __sync_val_compare_and_swap(&grp->flags, old,
 					(old & ~GROUP_CANDIDATE) | GROUP_AGENT) != old)
 		return;

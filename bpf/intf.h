@@ -39,6 +39,7 @@ enum agent_role {
 	ROLE_FRAMEWORK	= 1,
 	ROLE_TOOL	= 2,
 	ROLE_HELPER	= 3,	/* MCP and language servers, hooks, the framework's own git, what a call left running */
+	ROLE_SANDBOX	= 4,	/* of a sandbox that shows nothing of what runs in it, see sandbox.h */
 };
 
 /* What an agent is doing. */
@@ -65,6 +66,7 @@ enum agent_rule {
 	RULE_COMMANDS	= 12,	/* shell that reads commands, whose jobs are calls: helper */
 	RULE_RELAUNCH	= 13,	/* same executable and script as the framework, in its session: framework */
 	RULE_LEFT	= 14,	/* still there after the end of its call: helper */
+	RULE_SANDBOX	= 15,	/* in a sandbox that shows nothing */
 	RULE_NR,
 };
 
@@ -72,6 +74,7 @@ enum agent_rule {
 enum agent_group_flags {
 	GROUP_AGENT	= 1,	/* an agent: its tasks have roles */
 	GROUP_CANDIDATE	= 2,	/* a container: becomes an agent when a framework shows up */
+	GROUP_OPAQUE	= 4,	/* an agent in a sandbox that shows nothing of it */
 };
 
 enum agent_event_type {
@@ -84,6 +87,7 @@ enum agent_event_type {
 	EVENT_CALL_HELPER = 7,	/* what began as a call is tagged as a helper, see tags.bpf.h */
 	EVENT_HELPER	= 8,	/* a program under a framework is a helper */
 	EVENT_UNTOLD	= 9,	/* calls and helpers of which nothing was told: too many at once */
+	EVENT_OPAQUE	= 10,	/* an agent is in a sandbox that shows nothing of it */
 };
 
 /* Ring buffer record. Times are CLOCK_MONOTONIC ns as the scheduler reads it. */
@@ -177,6 +181,21 @@ struct agent_tag {
 	u32 model;		/* enum agent_model_tag */
 	u32 __pad;
 	u64 cgroup_id;		/* of its agent, as far as the speaker has been made out */
+};
+
+/* A cgroup that the user half names an agent, see naming.bpf.h. */
+struct agent_naming {
+	u64 cgroup_id;
+	u32 outcome;		/* enum agent_naming_outcome */
+	u32 __pad;
+};
+
+enum agent_naming_outcome {
+	NAMING_GONE	= 0,	/* there is no such cgroup */
+	NAMING_DONE	= 1,	/* it is an agent */
+	NAMING_INSIDE	= 2,	/* it is a part of another agent, or of a container */
+	NAMING_NO_SLOT	= 3,	/* there are too many cgroups */
+	NAMING_LATER	= 4,	/* the kernel has no memory for it now */
 };
 
 enum agent_model_tag {

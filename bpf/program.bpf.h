@@ -10,6 +10,7 @@
 
 #include "state.bpf.h"
 #include "classify.h"
+#include "sandbox.h"
 
 /* Pieces of arguments, and of the environment, that are looked at: about 32 and 64 kB. */
 #define ARG_PIECES 512
@@ -219,6 +220,16 @@ static __always_inline bool executable_marks(struct task_struct *p)
 
 	bpf_probe_read_kernel_str(text, sizeof(text), name);
 	return begins_with(text, "codex", 6);
+}
+
+/* True if @p runs an opaque sandbox. */
+static __noinline bool executable_is_sandbox(struct task_struct *p)
+{
+	const unsigned char *name = BPF_CORE_READ(p, mm, exe_file, f_path.dentry, d_name.name);
+	char text[SANDBOX_NAME_LEN] = {};
+
+	bpf_probe_read_kernel_str(text, sizeof(text), name);
+	return sandbox_executable(text);
 }
 
 #endif /* SCX_AGENT_PROGRAM_BPF_H */

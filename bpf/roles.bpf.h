@@ -151,6 +151,34 @@ static __always_inline void framework_count(struct task_struct *p, struct task_c
 	}
 }
 
+/* @p is of an opaque sandbox. */
+static __always_inline void role_sandboxed(struct task_struct *p, struct task_ctx *tctx, u64 now)
+{
+	tctx->role = ROLE_SANDBOX;
+	rule_inc(RULE_SANDBOX);
+	evidence_note(p, tctx, RULE_SANDBOX, now);
+}
+
+/* @p came first in the agent @grp and runs a sandbox: that is all that will be seen of this agent. */
+static __noinline void group_becomes_opaque(struct task_struct *p, struct task_ctx *tctx,
+					    struct group *grp, u64 now)
+{
+	bool runnable = tctx->counted_runnable;
+	u32 old;
+
+	if (!grp)
+		return;
+	role_drop(tctx, now);
+	role_sandboxed(p, tctx, now);
+	if (runnable)
+		runnable_count(tctx, now);
+	old = grp->flags;
+	if ((old & GROUP_OPAQUE) ||
+	    __sync_val_compare_and_swap(&grp->flags, old, old | GROUP_OPAQUE) != old)
+		return;
+	event_agent(grp, tctx->group, EVENT_OPAQUE, NULL, now);
+}
+
 /* Make @p, of an agent, what @v says. */
 static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 				  const struct exec_verdict *v, u64 now)
@@ -250,6 +278,10 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	if (!(grp->flags & GROUP_AGENT))
 		goto out;
 
+	if (grp->flags & GROUP_OPAQUE) {
+		role_sandboxed(p, tctx, now);
+		goto out;
+	}
 	leader = p->group_leader;
 	if (leader && p->pid != p->tgid) {
 		lctx = task_ctx(leader);
@@ -271,6 +303,10 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 		like_parent = !new_session && own[0] == theirs[0] && own[1] == theirs[1];
 	}
 	v = classify_found(parent_role, known, shell, like_parent, new_session, grp->nr_frameworks);
+	if (v.rule == RULE_ENTRY && executable_is_sandbox(p)) {
+		group_becomes_opaque(p, tctx, grp, now);
+		goto out;
+	}
 	if (parent_call && !v.new_call) {
 		tctx->role = v.role;
 		tctx->call = parent_call;
@@ -398,6 +434,12 @@ __noinline int role_exec(struct task_struct *p __arg_trusted, struct task_ctx *t
 	}
 	bpf_rcu_read_unlock();
 	v = classify_exec(&f);
+	/* What came first has become a sandbox, on its way through a shell or a service manager maybe. */
+	if ((v.rule == RULE_ENTRY || (v.rule == RULE_REEXEC && tctx->rule != RULE_COMM)) &&
+	    executable_is_sandbox(p)) {
+		group_becomes_opaque(p, tctx, grp, now);
+		return 0;
+	}
 	if (v.rule == RULE_MARK)
 		grp->nr_marked++; /* two at once: only whether there were any matters */
 	else if (v.rule == RULE_UNMARKED && !f.mark)

@@ -82,6 +82,7 @@ struct group {
 	u32 nr_frameworks;	/* framework processes */
 	u32 nr_marked;		/* programs that its frameworks marked as tool calls */
 	u32 nr_unmarked;	/* shells that were not, of frameworks known to mark their calls */
+	u32 quiet_ticks;	/* see sandbox_phase() */
 	s32 nr_slots;		/* calls that something is left of */
 
 	/* What the user half has been told, see events.bpf.h. */
@@ -196,7 +197,8 @@ struct cpu_ctx {
 struct cgroup_ctx {
 	u32 group;		/* slot, 0: none yet */
 	u32 glob_mask;		/* globs whose components match down to here */
-	u32 placed;
+	u32 placed;		/* groups_seq at which it was placed; 0: not yet */
+	u32 named;		/* an agent by name, see naming.bpf.h */
 	u32 weight;		/* in share_weight() units, 0: not in the CPU controller */
 	u32 own_limit;		/* slot of its cpu.max */
 	u32 limit;		/* slot of the nearest one in force, as of tree_seq */
@@ -273,6 +275,10 @@ struct {
 static u32 groups_top = 1;
 /* Moved on whenever cgroup membership or an agent's existence changes: tasks check theirs. */
 static u32 placement_seq = 1;
+/* Moved on with the tick if cgroups may be in other groups than they were placed in. */
+static u32 groups_seq = 1;
+/* Not static: clang would make it a bit, and not its type information. */
+u32 groups_stale;
 /* Moved on whenever what cgroups keep of those above them may be wrong. */
 static u32 tree_seq = 1;
 static u64 next_call_id = 1;

@@ -9,6 +9,7 @@
 #include "events.bpf.h"
 #include "groups.bpf.h"
 #include "rank.h"
+#include "sandbox.h"
 
 struct tick_timer {
 	struct bpf_timer timer;
@@ -159,6 +160,10 @@ __noinline int tick_forgive(u32 slot)
 
 	if (!grp)
 		return 0;
+	if (grp->flags & GROUP_OPAQUE)
+		phase_set(grp, slot,
+			  sandbox_phase(grp->phase, tick_ran_ns(grp), tick_ns, &grp->quiet_ticks),
+			  tick.now);
 	tick_pace(grp);
 	events_refill(grp, slot, tick.now, tick.nr % TICKS_TO_COUNT == 0);
 	leak = share_time_ns(tick_ns, grp->rate);
@@ -190,6 +195,11 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 	tick.nr++;
 	tick.active = tick.competitors = tick.nr_competing = 0;
 	tick.rates = tick.ran_ns = tick.lowest_clock_ns = 0;
+	if (groups_stale) {
+		groups_stale = 0;
+		__sync_fetch_and_add(&groups_seq, 1);
+		__sync_fetch_and_add(&placement_seq, 1);
+	}
 	bpf_for(i, 0, groups_top)
 		tick_count(i);
 	bpf_for(i, 0, groups_top)

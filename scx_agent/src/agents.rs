@@ -67,6 +67,7 @@ pub fn rule_name(rule: u32) -> &'static str {
         bpf_intf::agent_rule_RULE_UNMARKED => "not marked as a call",
         bpf_intf::agent_rule_RULE_COMMANDS => "shell that reads commands",
         bpf_intf::agent_rule_RULE_LEFT => "left running by its call",
+        bpf_intf::agent_rule_RULE_SANDBOX => "in an opaque sandbox",
         _ => "other",
     }
 }
@@ -90,6 +91,11 @@ pub enum Event {
         from: Phase,
         to: Phase,
         lasted_ns: u64,
+    },
+    /// The agent is in a sandbox that shows nothing of it: its phases are told from its CPU use alone.
+    Opaque {
+        at_ns: u64,
+        agent: String,
     },
     /// A program under the framework that is no tool call.
     Helper {
@@ -155,6 +161,8 @@ pub struct Agent {
     pub totals: Totals,
     /// One of those whose metrics are told apart.
     pub labelled: bool,
+    /// In a sandbox that shows nothing of what runs in it.
+    pub opaque: bool,
     untold: Untold,
 }
 
@@ -168,6 +176,7 @@ impl Agent {
             history: self.history.iter().filter(|s| s.ended_ns > since_ns).copied().collect(),
             totals: self.totals,
             labelled: self.labelled,
+            opaque: self.opaque,
         }
     }
 }
@@ -271,6 +280,9 @@ impl Agents {
         match &event {
             Event::Agent { agent, .. } => info!("agent {agent:?} found"),
             Event::AgentGone { agent, .. } => info!("agent {agent:?} gone"),
+            Event::Opaque { agent, .. } => {
+                info!("agent {agent:?} is an opaque sandbox: no tool calls are seen, and phases by CPU use alone")
+            }
             Event::Phase { agent, from, to, lasted_ns, .. } => {
                 debug!("agent {agent:?}: {from:?} -> {to:?} after {:.3} s", *lasted_ns as f64 / 1e9)
             }
@@ -335,6 +347,7 @@ impl Agents {
                     tags: OpenTags::default(),
                     totals: Totals::default(),
                     labelled: self.labels.1 < self.labels.0,
+                    opaque: false,
                     untold: Untold::default(),
                 };
                 self.labels.1 += u64::from(agent.labelled);
@@ -362,6 +375,12 @@ impl Agents {
                 }
                 self.add(&raw, |t| t.phase(from, raw.phase_ns));
                 Some(Event::Phase { at_ns, agent: self.name(raw.group), from, to, lasted_ns: raw.phase_ns })
+            }
+            bpf_intf::agent_event_type_EVENT_OPAQUE => {
+                if let Some(a) = self.agent(raw.group, raw.cgroup_id) {
+                    a.opaque = true;
+                }
+                Some(Event::Opaque { at_ns, agent: self.name(raw.group) })
             }
             bpf_intf::agent_event_type_EVENT_HELPER => Some(Event::Helper {
                 at_ns,

@@ -113,6 +113,9 @@ pub struct Opts {
     pub version: bool,
 
     #[command(flatten)]
+    pub containers: crate::containers::Options,
+
+    #[command(flatten)]
     pub limit: crate::calls::limit::Options,
 
     #[command(flatten)]

@@ -23,6 +23,8 @@ pub enum Role {
     Helper,
     /// Left running by a tool call that is over.
     LeftRunning,
+    /// Of a sandbox that shows nothing of what runs in it.
+    Sandbox,
     /// A role that this version has no name for.
     Other,
 }
@@ -109,6 +111,7 @@ fn explain(s: &agent_task_state, agents: &mut Agents, kernel: &Kernel) -> Option
         _ if s.call != 0 && s.detached != 0 => Role::LeftRunning,
         bpf_intf::agent_role_ROLE_TOOL => Role::Tool,
         bpf_intf::agent_role_ROLE_HELPER => Role::Helper,
+        bpf_intf::agent_role_ROLE_SANDBOX => Role::Sandbox,
         _ => Role::Other,
     };
     Some(Explanation {

@@ -14,7 +14,8 @@ pub const CONTAINER_GLOBS: &[&str] = &[
     // Docker with the systemd and the cgroupfs driver.
     "system.slice/docker-*.scope",
     "docker/*",
-    // Podman, rootful and rootless.
+    // Podman, rootful with the systemd and the cgroupfs driver, and rootless.
+    "libpod_parent/libpod-*",
     "machine.slice/libpod-*.scope",
     "user.slice/user-*.slice/user@*.service/user.slice/libpod-*.scope",
     // Kubernetes: pods with and without a QoS level, systemd and cgroupfs drivers.

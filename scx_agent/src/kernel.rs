@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the daemon asks and tells the kernel half while it schedules: `bpf/ask.bpf.h` and
-//! `bpf/tags.bpf.h`.
+//! What the daemon asks and tells the kernel half while it schedules: `bpf/ask.bpf.h`,
+//! `bpf/naming.bpf.h` and `bpf/tags.bpf.h`.
 
-use crate::bpf_intf::{agent_call_state, agent_group_flags_GROUP_AGENT, agent_tag, agent_task_state};
+use crate::bpf_intf::{
+    self, agent_call_state, agent_group_flags_GROUP_AGENT, agent_naming, agent_tag, agent_task_state,
+};
 use crate::bpf_skel::BpfSkel;
 use anyhow::{Context, Result};
 use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How often naming is tried, each after a millisecond.
+const NAMING_TRIES: u32 = 100;
 
 /// The programs, for any thread; the kernel keeps them while this is there.
 #[derive(Clone, Debug)]
@@ -18,6 +24,7 @@ struct Programs {
     ask_task: OwnedFd,
     ask_call: OwnedFd,
     tag_agent: OwnedFd,
+    name_agent: OwnedFd,
 }
 
 impl Kernel {
@@ -30,6 +37,7 @@ impl Kernel {
             ask_task: own(&skel.progs.ask_task)?,
             ask_call: own(&skel.progs.ask_call)?,
             tag_agent: own(&skel.progs.tag_agent)?,
+            name_agent: own(&skel.progs.name_agent)?,
         })))
     }
 
@@ -59,6 +67,39 @@ impl Kernel {
     pub fn tag(&self, mut tag: agent_tag) -> bool {
         run(&self.0.tag_agent, &mut tag).is_ok() && tag.found != 0
     }
+
+    /// Makes cgroup `cgroup_id` an agent, its subtree included, for as long as it is there.
+    ///
+    /// # Errors
+    /// The kernel has no memory for it now.
+    pub fn name(&self, cgroup_id: u64) -> Result<Named> {
+        // Another program may just be looking at cgroups on this CPU: it will not be there for long.
+        for _ in 0..NAMING_TRIES {
+            let mut naming = agent_naming { cgroup_id, ..zeroed() };
+            run(&self.0.name_agent, &mut naming).context("cannot name an agent")?;
+            match naming.outcome {
+                bpf_intf::agent_naming_outcome_NAMING_GONE => return Ok(Named::Gone),
+                bpf_intf::agent_naming_outcome_NAMING_DONE => return Ok(Named::Agent),
+                bpf_intf::agent_naming_outcome_NAMING_INSIDE => return Ok(Named::Inside),
+                bpf_intf::agent_naming_outcome_NAMING_NO_SLOT => return Ok(Named::NoSlot),
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        anyhow::bail!("the kernel has no memory for it now")
+    }
+}
+
+/// What came of naming a cgroup an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// There is no such cgroup.
+    Gone,
+    /// It is an agent.
+    Agent,
+    /// It is a part of another agent, or of a container.
+    Inside,
+    /// There are too many cgroups.
+    NoSlot,
 }
 
 /// The layouts shared with the kernel half that may start as zeroes: integers only.
@@ -66,6 +107,7 @@ trait Plain {}
 impl Plain for agent_task_state {}
 impl Plain for agent_call_state {}
 impl Plain for agent_tag {}
+impl Plain for agent_naming {}
 
 fn zeroed<T: Plain>() -> T {
     // SAFETY: integers, and arrays of them: all zeroes are valid.

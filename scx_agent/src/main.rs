@@ -11,6 +11,7 @@ mod ci;
 mod cli;
 mod commands;
 mod config;
+mod containers;
 mod daemon;
 mod explain;
 mod globs;

@@ -6,6 +6,7 @@ use crate::bpf_intf;
 use crate::bpf_skel::*;
 use crate::calls::limit::Limit;
 use crate::cli::Opts;
+use crate::containers;
 use crate::daemon::Daemon;
 use crate::explain;
 use crate::globs::{Glob, CI_GLOB, CONTAINER_GLOBS, FRAMEWORK_COMMS, FRAMEWORK_WORDS, GENERIC_COMMS};
@@ -54,6 +55,8 @@ pub struct Scheduler<'a> {
     /// None where nobody wants them, or the port is taken.
     metrics: Option<metrics::Server>,
     memory: Option<memory::Link>,
+    /// Names agents; ends with this.
+    _containers: containers::Watch,
     limit: Limit,
     check_roles: bool,
     shortages: Shortages,
@@ -145,6 +148,7 @@ impl<'a> Scheduler<'a> {
         let tags = tags::Server::start(Path::new(tags::SOCKET), agent_of, waker.clone())
             .inspect_err(|e| warn!("no tags are taken: {e:#}"))
             .ok();
+        let watch = containers::Watch::start(&opts.containers, Path::new(CGROUP_ROOT), &kernel)?;
         let limit = Limit::new(&opts.limit);
         let check_roles = opts.check_roles;
         let shortages = Shortages::default();
@@ -159,6 +163,7 @@ impl<'a> Scheduler<'a> {
             tags,
             metrics,
             memory,
+            _containers: watch,
             limit,
             check_roles,
             shortages,

@@ -52,6 +52,9 @@ pub struct Agent {
     pub totals: Totals,
     /// True if its metrics are told apart from those of others.
     pub labelled: bool,
+    /// True if it is in a sandbox that shows nothing of what runs in it.
+    #[serde(default)]
+    pub opaque: bool,
 }
 
 /// A running tool call.

@@ -187,6 +187,10 @@ extern "C" {
     fn policy_word_hash(text: *const c_char) -> u64;
     fn policy_shell_command(args: *const c_char, nr: u32) -> bool;
     fn policy_env_mark(var: *const c_char, len: u32) -> u32;
+    fn policy_sandbox_executable(name: *const c_char) -> bool;
+    fn policy_sandbox_phase(phase: u32, ran_ns: u64, tick_ns: u64, quiet: *mut u32) -> u32;
+    static policy_sandbox_name_len: u32;
+    static policy_sandbox_quiet_ticks: u32;
     static policy_piece_len: u32;
 }
 
@@ -456,4 +460,23 @@ pub fn env_mark(var: &str) -> Mark {
         2 => Mark::Own,
         _ => Mark::None,
     }
+}
+
+/// `sandbox_executable()` of an executable's name, cut as the kernel half reads it.
+pub fn is_sandbox(executable: &str) -> bool {
+    let room = unsafe { policy_sandbox_name_len } as usize;
+    let mut bytes = vec![0; room];
+    let len = executable.len().min(room - 1);
+    bytes[..len].copy_from_slice(&executable.as_bytes()[..len]);
+    unsafe { policy_sandbox_executable(bytes.as_ptr().cast()) }
+}
+
+/// Ticks without work from which a sandbox waits for its model.
+pub fn sandbox_quiet_ticks() -> u32 {
+    unsafe { policy_sandbox_quiet_ticks }
+}
+
+/// `sandbox_phase()`: the phase after a tick, as `enum agent_phase`.
+pub fn sandbox_phase(phase: u32, ran_ns: u64, tick_ns: u64, quiet: &mut u32) -> u32 {
+    unsafe { policy_sandbox_phase(phase, ran_ns, tick_ns, quiet) }
 }

@@ -12,6 +12,7 @@ enum { false, true };
 
 #include "rank.h"
 #include "classify.h"
+#include "sandbox.h"
 #include "share.h"
 #include "limit.h"
 
@@ -207,3 +208,17 @@ u32 policy_env_mark(const char *var, u32 len)
 }
 
 const u32 policy_piece_len = PIECE_LEN;
+
+/* @name: of SANDBOX_NAME_LEN. */
+bool policy_sandbox_executable(const char *name)
+{
+	return sandbox_executable(name);
+}
+
+u32 policy_sandbox_phase(u32 phase, u64 ran_ns, u64 tick_ns, u32 *quiet)
+{
+	return sandbox_phase(phase, ran_ns, tick_ns, quiet);
+}
+
+const u32 policy_sandbox_name_len = SANDBOX_NAME_LEN;
+const u32 policy_sandbox_quiet_ticks = SANDBOX_QUIET_TICKS;

@@ -43,6 +43,7 @@ fn text(e: &Explanation) -> String {
         Role::Framework => "framework",
         Role::Tool => "tool",
         Role::Helper => "helper",
+        Role::Sandbox => "sandbox that shows nothing of what runs in it",
         Role::LeftRunning => "left running by a tool call that is over",
         Role::Other => "other",
     };

@@ -4,13 +4,14 @@
 use super::file::{article, Parser, Place};
 use super::keys::nearest;
 use crate::cli;
+use crate::containers::{parse_name, Label};
 use crate::globs::Glob;
 use toml::de::DeValue;
 use toml::Spanned;
 
 /// The table that holds them.
 pub const TABLE: &str = "agents";
-const KEYS: [&str; 3] = ["comms", "args", "cgroups"];
+const KEYS: [&str; 5] = ["comms", "args", "cgroups", "containers", "labels"];
 
 /// One kind of agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,10 @@ pub struct Agent {
     pub args: Vec<String>,
     /// Globs of its cgroups.
     pub cgroups: Vec<String>,
+    /// Names of its containers.
+    pub containers: Vec<String>,
+    /// Labels of its containers.
+    pub labels: Vec<String>,
     pub place: Place,
 }
 
@@ -47,6 +52,8 @@ pub fn parse(parser: &mut Parser<'_>, table: &Spanned<DeValue<'_>>) -> Vec<Agent
             comms: Vec::new(),
             args: Vec::new(),
             cgroups: Vec::new(),
+            containers: Vec::new(),
+            labels: Vec::new(),
             place,
         };
         let mut well = true;
@@ -56,9 +63,12 @@ pub fn parse(parser: &mut Parser<'_>, table: &Spanned<DeValue<'_>>) -> Vec<Agent
                 "comms" => texts(parser, value, "comms", |s| cli::parse_comm(s).map(drop)),
                 "args" => texts(parser, value, "args", |s| cli::parse_word(s).map(drop)),
                 "cgroups" => texts(parser, value, "cgroups", |s| s.parse::<Glob>().map(drop)),
+                "containers" => texts(parser, value, "containers", |s| parse_name(s).map(drop)),
+                "labels" => texts(parser, value, "labels", |s| s.parse::<Label>().map(drop)),
                 other => {
                     let near = nearest(other, KEYS.into_iter()).map(|n| format!(": did you mean `{n}`?"));
-                    let hint = near.unwrap_or(", but `comms`, `args` and `cgroups`".into());
+                    let hint =
+                        near.unwrap_or(", but `comms`, `args`, `cgroups`, `containers` and `labels`".into());
                     parser.problem(at, format_args!("an agent has no key {other:?}{hint}"));
                     None
                 }
@@ -66,15 +76,18 @@ pub fn parse(parser: &mut Parser<'_>, table: &Spanned<DeValue<'_>>) -> Vec<Agent
             match (&**key.get_ref(), list) {
                 ("comms", Some(list)) => agent.comms = list,
                 ("args", Some(list)) => agent.args = list,
+                ("containers", Some(list)) => agent.containers = list,
+                ("labels", Some(list)) => agent.labels = list,
                 (_, Some(list)) => agent.cgroups = list,
                 (_, None) => well = false,
             }
         }
-        if well && agent.comms.is_empty() && agent.args.is_empty() && agent.cgroups.is_empty() {
+        let lists = [&agent.comms, &agent.args, &agent.cgroups, &agent.containers, &agent.labels];
+        if well && lists.iter().all(|l| l.is_empty()) {
             parser.problem(
                 at,
                 format_args!(
-                    "agents.{}: name its framework's `comms` or `args`, or its `cgroups`",
+                    "agents.{}: name its framework's `comms` or `args`, or its `cgroups`, `containers` or `labels`",
                     agent.name
                 ),
             );

@@ -24,11 +24,14 @@ const AGENTS: &str = "
 # A kind of agent: how its framework's processes are called (comm, at most 15 bytes: see
 # /proc/PID/comm), for one that runs in node, bun, deno or python a word of its script's path or
 # module, and the cgroups that are agents of this kind, if they are not containers. With cgroups
-# named, here or above, only those that are named are agents. (restart)
+# named, here or above, only those that are named are agents. Containers are agents by name or by
+# label as well. (restart)
 #[agents.example]
 #comms = [\"example-agent\"]
 #args = [\"example-agent\"]
 #cgroups = [\"example.slice/agent-*.scope\"]
+#containers = [\"example-*\"]
+#labels = [\"com.example.role=agent\"]
 ";
 
 /// A file with every key, its description and its default, commented out.

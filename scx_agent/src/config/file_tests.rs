@@ -64,7 +64,7 @@ fn each_problem_names_file_line_key_and_what_to_do() {
         ),
         ("agents = 1", "f.toml:1: agents: this is a whole number, expected tables [agents.NAME]"),
         ("[agents.x]\ncoms = ['a']", "f.toml:2: an agent has no key \"coms\": did you mean `comms`?"),
-        ("[agents.x]", "f.toml:1: agents.x: name its framework's `comms` or `args`, or its `cgroups`"),
+        ("[agents.x]", "f.toml:1: agents.x: name its framework's `comms` or `args`, or its `cgroups`, `containers` or `labels`"),
         (
             "[agents.x]\ncgroups = '/'",
             "f.toml:2: cgroups: the root cgroup cannot be an agent; name cgroups below it, such as agents/*",

@@ -163,7 +163,13 @@ fn merge(contents: Vec<Contents>) -> BTreeMap<String, Vec<Setting>> {
         }
     }
     for a in agents.into_values() {
-        let lists = [("framework_comms", a.comms), ("framework_args", a.args), ("agent_cgroups", a.cgroups)];
+        let lists = [
+            ("framework_comms", a.comms),
+            ("framework_args", a.args),
+            ("agent_cgroups", a.cgroups),
+            ("agent_containers", a.containers),
+            ("agent_labels", a.labels),
+        ];
         for (key, values) in lists {
             if !values.is_empty() {
                 let setting = Setting { key: key.into(), values, place: a.place.clone() };

@@ -53,6 +53,7 @@ fn agent(name: &str, labelled: bool) -> Agent {
             phase_ns: [1_000_000_000; 3],
         },
         labelled,
+        opaque: false,
     }
 }
 

@@ -93,6 +93,9 @@ fn header(model: &Model, paint: Paint) -> Vec<Line<'static>> {
     vec![Line::from(first), Line::from(second), Line::from(Span::styled(third, style))]
 }
 
+/// Before the name of an agent of which nothing but CPU time is seen.
+const OPAQUE: &str = "[opaque] ";
+
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::LlmWait => "wait",
@@ -153,7 +156,11 @@ fn agents(frame: &mut Frame<'_>, area: Rect, model: &Model, paint: Paint) {
         let marker = if Some(r.agent.cgroup_id) == model.selected { ">" } else { " " };
         let phase = Span::styled(phase_name(r.agent.phase), paint.phase(Some(r.agent.phase)));
         TableRow::new([
-            Cell::from(format!("{marker}{}", shown(&r.agent.name, TEXT_MAX))),
+            Cell::from(format!(
+                "{marker}{}{}",
+                if r.agent.opaque { OPAQUE } else { "" },
+                shown(&r.agent.name, TEXT_MAX)
+            )),
             Cell::from(phase),
             right(short(ago(model, r.agent.since_ns))),
             number(r.cpu),

@@ -31,6 +31,7 @@ fn agent(id: u64, name: &str, phase: Phase, since_ns: u64, history: &[(Phase, u6
             phase_ns: [60 * S, 5 * S, 45 * S],
         },
         labelled: true,
+        opaque: false,
     }
 }
 

@@ -121,6 +121,18 @@ impl Apt {
         Ok(())
     }
 
+    /// The names of `packages` and of everything they depend on.
+    pub fn closure(&self, packages: &[&str]) -> Result<Vec<String>> {
+        let mut args = vec!["install", "-qq", "--yes", "--simulate", "--no-install-recommends"];
+        args.extend(packages);
+        let out = self.apt("apt-get", &args, None)?;
+        Ok(out
+            .lines()
+            .filter_map(|l| l.strip_prefix("Inst ")?.split(' ').next())
+            .map(str::to_owned)
+            .collect())
+    }
+
     fn apt(&self, program: &str, args: &[&str], cwd: Option<&Path>) -> Result<String> {
         let mut command = Command::new(program);
         command.env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");

@@ -26,3 +26,4 @@ pub use initramfs::{parse_file, parse_program};
 pub use outcome::{Outcome, RunError, SchedulerOutcome};
 pub use prepare::{prepare, update, Prepared};
 pub use qemu::interrupt;
+pub use rootfs::packages;

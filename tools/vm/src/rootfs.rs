@@ -31,6 +31,28 @@ cp -a $t /out/root
 exit $status
 ";
 
+/// A folder of the cache in which `packages` of the guests' Debian system are unpacked, with all that they need and it
+/// does not have; they are not installed. Downloaded if it is not there.
+///
+/// # Errors
+/// Without a cache folder or a Debian mirror, or if that has no such packages.
+pub fn packages(packages: &[&str], mut progress: impl FnMut(&str)) -> Result<PathBuf> {
+    let cache = Cache::open()?;
+    let place = Path::new("packages").join(TOOLS_SUITE).join(packages.join("+"));
+    if cache.path(&place).exists() {
+        return Ok(cache.path(place));
+    }
+    let lock = cache.lock(|| progress("waiting for another agentvm that uses the cache"))?;
+    progress(&format!("downloading {}", packages.join(" ")));
+    let apt = Apt::new(cache.path("apt").join(TOOLS_SUITE), &[TOOLS_SUITE])?;
+    apt.update()?;
+    let own = apt.closure(&PACKAGES)?;
+    cache.fill_dir(place, &lock, |dir| {
+        apt.unpack_closure(packages, dir, None, |p| !own.iter().any(|o| o == p))?;
+        remove_unused(dir)
+    })
+}
+
 /// The system's folder in the cache; made if it is not there, which takes some minutes.
 pub(crate) fn bring(prepared: &Prepared, mut progress: impl FnMut(&str)) -> Result<PathBuf> {
     let cache = Cache::open()?;
@@ -66,12 +88,7 @@ pub(crate) fn bring(prepared: &Prepared, mut progress: impl FnMut(&str)) -> Resu
 /// What dpkg wants to find, and less of what nobody reads.
 fn first_stage(target: &Path) -> Result<()> {
     let told = || format!("{}", target.display());
-    for unused in UNUSED {
-        let dir = target.join("usr/share").join(unused);
-        if dir.exists() {
-            fs::remove_dir_all(dir).with_context(told)?;
-        }
-    }
+    remove_unused(target)?;
     for dir in ["info", "updates"] {
         fs::create_dir_all(target.join("var/lib/dpkg").join(dir)).with_context(told)?;
     }
@@ -82,6 +99,16 @@ fn first_stage(target: &Path) -> Result<()> {
         ("etc/dpkg/dpkg.cfg.d/agentvm", format!("force-unsafe-io\n{excluded}")),
     ] {
         fs::write(target.join(path), text).with_context(told)?;
+    }
+    Ok(())
+}
+
+fn remove_unused(target: &Path) -> Result<()> {
+    for unused in UNUSED {
+        let dir = target.join("usr/share").join(unused);
+        if dir.exists() {
+            fs::remove_dir_all(&dir).with_context(|| format!("{}", dir.display()))?;
+        }
     }
     Ok(())
 }
