@@ -396,6 +396,9 @@ int BPF_PROG(on_cgroup_rmdir, struct cgroup *cgrp, const char *path)
 
 	if (!cg || !cg->placed || !cg->group)
 		return 0;
+	if (cg->retired)
+		group_free(cg->retired);
+	cg->retired = 0;
 	slot = cg->group;
 	grp = group_at(slot);
 	/* Below an agent the slot is the agent's. */

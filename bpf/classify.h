@@ -356,29 +356,34 @@ static inline struct exec_verdict classify_exec(const struct exec_facts *f)
 	return inherit;
 }
 
-/*
- * Role of a process whose beginnings were not seen: it was there before the
- * scheduler, or moved into the agent's cgroup. @parent_role is ROLE_NONE for a
- * parent outside the agent. @like_parent: it has its parent's comm and
- * session, so it was most likely forked from it and has not exec'd.
- * @frameworks: framework processes that the agent has already.
- */
-static inline struct exec_verdict classify_found(u32 parent_role, bool known_comm, bool shell,
-						 bool like_parent, bool new_session,
-						 u32 frameworks)
-{
-	struct exec_verdict v = { .role = parent_role, .rule = RULE_PARENT };
+/* What is known of a process whose beginnings were not seen. */
+struct found_facts {
+	u32 parent_role;	/* enum agent_role; ROLE_NONE for a parent outside the agent */
+	u32 frameworks;		/* framework processes that the agent has already */
+	bool known_comm;	/* its comm is a framework's */
+	bool shell;
+	bool like_parent;	/* its parent's comm and session: forked from it, most likely, and nothing exec'd */
+	bool new_session;	/* in a session that its parent is not in */
+	bool parent_init;	/* its parent is the container's init */
+};
 
-	if (parent_role == ROLE_TOOL || parent_role == ROLE_HELPER)
+/* Role of a process that was there before the scheduler, or moved into the agent's cgroup. */
+static inline struct exec_verdict classify_found(const struct found_facts *f)
+{
+	struct exec_verdict v = { .role = f->parent_role, .rule = RULE_PARENT };
+
+	if (f->parent_role == ROLE_TOOL || f->parent_role == ROLE_HELPER)
 		return v;
-	if (known_comm && !(parent_role == ROLE_FRAMEWORK && new_session))
+	if (f->known_comm && !(f->parent_role == ROLE_FRAMEWORK && f->new_session))
 		return exec_is(ROLE_FRAMEWORK, RULE_COMM);
-	if (parent_role == ROLE_FRAMEWORK) {
-		if (like_parent)
+	if (f->parent_role == ROLE_FRAMEWORK) {
+		if (f->like_parent)
 			return v;
-		return exec_is(shell ? ROLE_TOOL : ROLE_HELPER, RULE_PARENT);
+		if (f->parent_init)
+			return exec_is(ROLE_FRAMEWORK, RULE_ENTRY);
+		return exec_is(f->shell ? ROLE_TOOL : ROLE_HELPER, RULE_PARENT);
 	}
-	if (!frameworks)
+	if (!f->frameworks)
 		return exec_is(ROLE_FRAMEWORK, RULE_ENTRY);
 	return exec_is(ROLE_TOOL, RULE_OUTSIDE);
 }

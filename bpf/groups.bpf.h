@@ -127,7 +127,10 @@ static __always_inline bool group_is_agent(u32 slot)
 	return grp && (grp->flags & GROUP_AGENT);
 }
 
-/* The group of cgroup @at is @slot from now on; one of its own that it had, nobody has any more. */
+/*
+ * The group of cgroup @at is @slot from now on. One of its own that it had
+ * keeps its slot until the cgroup is gone: its runnable tasks are counted there.
+ */
 static __noinline void group_join(struct cgroup_ctx *ctx, struct cgroup *at, u32 slot, u64 now)
 {
 	struct group *grp;
@@ -144,7 +147,8 @@ static __noinline void group_join(struct cgroup_ctx *ctx, struct cgroup *at, u32
 		return;
 	if (grp->flags & GROUP_AGENT)
 		event_agent(grp, own, EVENT_AGENT_GONE, NULL, now);
-	group_free(own);
+	grp->flags = 0;
+	ctx->retired = own;
 }
 
 /*

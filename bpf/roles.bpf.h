@@ -220,6 +220,36 @@ static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 		event_helper(p, tctx->group, v->rule, now);
 }
 
+/* Processes above a framework that are looked at. */
+#define ROLES_ABOVE 16
+
+/*
+ * @p, the current task, is the first that is told to be of an agent: what
+ * began it, an init or a shell that waits for it, has come before, and is no
+ * call that entered later. They may exit meanwhile: then one that comes later
+ * is taken for a call and not for the framework.
+ */
+static __noinline void roles_above(struct task_struct *p, u32 slot)
+{
+	struct task_struct *above = p;
+	struct task_ctx *tctx;
+	u32 i;
+
+	bpf_rcu_read_lock();
+	bpf_for(i, 0, ROLES_ABOVE) {
+		above = above->real_parent;
+		tctx = above ? task_ctx(above) : NULL;
+		if (!tctx || tctx->group != slot || tctx->role != ROLE_NONE ||
+		    (above->flags & PF_EXITING))
+			break;
+		tctx->role = ROLE_FRAMEWORK;
+		tctx->rule = RULE_ENTRY;
+		framework_count(above, tctx);
+		rule_inc(RULE_ENTRY);
+	}
+	bpf_rcu_read_unlock();
+}
+
 /*
  * Place @p anew: told from its cgroup, and if that is an agent's, from its
  * parent and comm. For tasks that were there before the scheduler and for
@@ -233,8 +263,9 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	struct cgroup *cgrp;
 	struct group *grp;
 	u64 own[2], theirs[2];
-	u32 slot, limit, parent_role = ROLE_NONE, parent_call = 0;
-	bool runnable, known, shell, like_parent = false, new_session = true;
+	u32 slot, limit, parent_call = 0;
+	struct found_facts f = { .new_session = true };
+	bool runnable;
 
 	tctx->placed_seq = placement_seq;
 	/* What it is, it stays to its end. */
@@ -270,16 +301,20 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	tctx->forked = 0;
 	if (p->flags & PF_KTHREAD)
 		goto out;
-	known = known_comm(p);
+	f.known_comm = known_comm(p);
 	comm_of(p, own);
-	shell = comm_is_shell(own[0], own[1]);
-	if ((grp->flags & GROUP_CANDIDATE) && known)
+	f.shell = comm_is_shell(own[0], own[1]);
+	if ((grp->flags & GROUP_CANDIDATE) && f.known_comm)
 		group_becomes_agent(grp, slot, NULL);
 	if (!(grp->flags & GROUP_AGENT))
 		goto out;
 
 	if (grp->flags & GROUP_OPAQUE) {
 		role_sandboxed(p, tctx, now);
+		goto out;
+	}
+	if (!grp->nr_frameworks && executable_is_sandbox(p)) {
+		group_becomes_opaque(p, tctx, grp, now);
 		goto out;
 	}
 	leader = p->group_leader;
@@ -296,17 +331,18 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	parent = p->real_parent;
 	pctx = parent ? task_ctx(parent) : NULL;
 	if (pctx && pctx->group == slot) {
-		parent_role = pctx->role;
+		/* Named when all of it was there: what began it has not run since, and has come first. */
+		if (pctx->role == ROLE_NONE && !grp->nr_frameworks)
+			roles_above(p, slot);
+		f.parent_role = pctx->role;
 		parent_call = pctx->call;
-		new_session = session_of(parent) != session_of(p);
+		f.new_session = session_of(parent) != session_of(p);
 		comm_of(parent, theirs);
-		like_parent = !new_session && own[0] == theirs[0] && own[1] == theirs[1];
+		f.like_parent = !f.new_session && own[0] == theirs[0] && own[1] == theirs[1];
+		f.parent_init = comm_is_init(theirs[0], theirs[1]);
 	}
-	v = classify_found(parent_role, known, shell, like_parent, new_session, grp->nr_frameworks);
-	if (v.rule == RULE_ENTRY && executable_is_sandbox(p)) {
-		group_becomes_opaque(p, tctx, grp, now);
-		goto out;
-	}
+	f.frameworks = grp->nr_frameworks;
+	v = classify_found(&f);
 	if (parent_call && !v.new_call) {
 		tctx->role = v.role;
 		tctx->call = parent_call;
@@ -337,36 +373,6 @@ static __always_inline void roles_stale(struct task_struct *leader)
 		tctx = task_ctx(t);
 		if (tctx)
 			tctx->placed_seq = 0;
-	}
-	bpf_rcu_read_unlock();
-}
-
-/* Processes above a framework that are looked at. */
-#define ROLES_ABOVE 16
-
-/*
- * @p, the current task, has made its container an agent: what began it, an
- * init or a shell that waits for it, has come first, and is no call that
- * entered later. They may exit meanwhile: then one that comes later is taken
- * for a call and not for the framework.
- */
-static __noinline void roles_above(struct task_struct *p, u32 slot)
-{
-	struct task_struct *above = p;
-	struct task_ctx *tctx;
-	u32 i;
-
-	bpf_rcu_read_lock();
-	bpf_for(i, 0, ROLES_ABOVE) {
-		above = above->real_parent;
-		tctx = above ? task_ctx(above) : NULL;
-		if (!tctx || tctx->group != slot || tctx->role != ROLE_NONE ||
-		    (above->flags & PF_EXITING))
-			break;
-		tctx->role = ROLE_FRAMEWORK;
-		tctx->rule = RULE_ENTRY;
-		framework_count(above, tctx);
-		rule_inc(RULE_ENTRY);
 	}
 	bpf_rcu_read_unlock();
 }

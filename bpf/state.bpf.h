@@ -199,6 +199,7 @@ struct cgroup_ctx {
 	u32 glob_mask;		/* globs whose components match down to here */
 	u32 placed;		/* groups_seq at which it was placed; 0: not yet */
 	u32 named;		/* an agent by name, see naming.bpf.h */
+	u32 retired;		/* slot that was its own before it was found to be inside an agent */
 	u32 weight;		/* in share_weight() units, 0: not in the CPU controller */
 	u32 own_limit;		/* slot of its cpu.max */
 	u32 limit;		/* slot of the nearest one in force, as of tree_seq */

@@ -25,6 +25,8 @@ pub enum Role {
     LeftRunning,
     /// Of a sandbox that shows nothing of what runs in it.
     Sandbox,
+    /// None yet: it has not run since its cgroup became an agent's.
+    Untold,
     /// A role that this version has no name for.
     Other,
 }
@@ -106,20 +108,28 @@ fn explain(s: &agent_task_state, agents: &mut Agents, kernel: &Kernel) -> Option
     let history = agent.history.iter().copied().collect();
     let decided = (s.evidence.at_ns != 0).then(|| evidence(&s.evidence));
     let role = match s.role {
+        _ if s.group_flags & bpf_intf::agent_group_flags_GROUP_OPAQUE != 0 => Role::Sandbox,
         bpf_intf::agent_role_ROLE_FRAMEWORK => Role::Framework,
         _ if s.call != 0 && s.hook != 0 => Role::Helper,
         _ if s.call != 0 && s.detached != 0 => Role::LeftRunning,
         bpf_intf::agent_role_ROLE_TOOL => Role::Tool,
         bpf_intf::agent_role_ROLE_HELPER => Role::Helper,
-        bpf_intf::agent_role_ROLE_SANDBOX => Role::Sandbox,
+        bpf_intf::agent_role_ROLE_NONE => Role::Untold,
         _ => Role::Other,
     };
+    let rule = match role {
+        Role::Untold => "it has not run since its cgroup became an agent's",
+        Role::Sandbox => rule_name(bpf_intf::agent_rule_RULE_SANDBOX),
+        _ if s.hook != 0 => "tagged by a hook",
+        _ => rule_name(s.rule),
+    }
+    .to_string();
     Some(Explanation {
         pid: s.pid,
         process: s.tgid,
         agent: name,
         role,
-        rule: if s.hook != 0 { "tagged by a hook".into() } else { rule_name(s.rule).into() },
+        rule,
         cgroup: decided.as_ref().map(|e| agents.path_of(e.cgroup_id)),
         evidence: decided,
         parent: s.evidence.parent,

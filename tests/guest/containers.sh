@@ -25,7 +25,8 @@ container() {
 	fact "cgroup_$name" "$(sed -n s/^0::.//p "/proc/$pid/cgroup")"
 }
 
-container early --rootfs /roots/early /bin/busybox sleep 1000
+# When it is named, its first process waits already, and will not run again.
+container early --rootfs /roots/early /bin/busybox sh -c 'busybox sh -c "while true; do busybox sleep 0.2; done"; true'
 early=$pid
 start_scheduler containers -v --no-memory --agent-container ear* --agent-container 'late-?' \
 	--agent-label example.role=agent --agent-container gvisor --container-socket $api \
@@ -37,7 +38,7 @@ agents() { grep -c '"event":"agent"' /out/containers.jsonl; }
 agents_are() { [ "$(agents)" -ge "$1" ]; }
 wait_for 60 agents_are 1
 fact early_waits $?
-scx_agent explain $early >/out/early.out 2>&1
+wait_for 10 sh -c "scx_agent explain $early | tee /out/early.out | grep -q framework"
 fact early $?
 container late-1 --rootfs /roots/late /bin/busybox sleep 1000
 wait_for 20 agents_are 2

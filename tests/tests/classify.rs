@@ -168,19 +168,21 @@ fn who_comes_from_outside_may_be_the_framework_or_a_shell() {
     assert_eq!(exec(&Facts { shell: true, command: true, ..entered }), in_its_call(Rule::Inherit));
 }
 
-/// Calls `found` with a framework or something else as parent and every other combination.
-fn all_found(parent: Role, frameworks: u32, f: impl Fn(bool, bool, bool, bool, Verdict)) {
-    for bits in 0..16u32 {
-        let [known, shell, like, session] = [1, 2, 4, 8].map(|b| bits & b != 0);
-        f(known, shell, like, session, found(parent, known, shell, like, session, frameworks));
+/// Calls `found` with this parent and every other combination.
+fn all_found(parent_role: Role, frameworks: u32, check: impl Fn(&Found, Verdict)) {
+    for bits in 0..32u32 {
+        let [known_comm, shell, like_parent, new_session, parent_init] =
+            [1, 2, 4, 8, 16].map(|b| bits & b != 0);
+        let f = Found { parent_role, frameworks, known_comm, shell, like_parent, new_session, parent_init };
+        check(&f, found(&f));
     }
 }
 
 #[test]
 fn found_below_a_call_or_a_helper_is_part_of_it() {
     for frameworks in [0, 1, 5] {
-        all_found(Role::Tool, frameworks, |_, _, _, _, v| assert_eq!(v, in_its_call(Rule::Parent)));
-        all_found(Role::Helper, frameworks, |_, _, _, _, v| {
+        all_found(Role::Tool, frameworks, |_, v| assert_eq!(v, in_its_call(Rule::Parent)));
+        all_found(Role::Helper, frameworks, |_, v| {
             assert_eq!((v.role, v.rule, v.new_call), (Role::Helper, Rule::Parent, false));
         });
     }
@@ -189,14 +191,15 @@ fn found_below_a_call_or_a_helper_is_part_of_it() {
 #[test]
 fn found_under_a_framework() {
     for frameworks in [0, 1, 5] {
-        all_found(Role::Framework, frameworks, |known, shell, like, session, v| {
+        all_found(Role::Framework, frameworks, |f, v| {
             let expected = match () {
-                () if known && !session => framework(Rule::Comm),
-                () if like => framework(Rule::Parent),
-                () if shell => new_call(Rule::Parent),
+                () if f.known_comm && !f.new_session => framework(Rule::Comm),
+                () if f.like_parent => framework(Rule::Parent),
+                () if f.parent_init => framework(Rule::Entry),
+                () if f.shell => new_call(Rule::Parent),
                 () => helper(Rule::Parent),
             };
-            assert_eq!(v, expected, "known {known}, shell {shell}, like {like}, session {session}");
+            assert_eq!(v, expected, "{f:?}");
         });
     }
 }
@@ -204,13 +207,13 @@ fn found_under_a_framework() {
 #[test]
 fn the_first_to_enter_is_the_framework_and_later_ones_are_calls() {
     for frameworks in [0, 1, u32::MAX] {
-        all_found(Role::None, frameworks, |known, _, _, _, v| {
+        all_found(Role::None, frameworks, |f, v| {
             let expected = match () {
-                () if known => framework(Rule::Comm),
+                () if f.known_comm => framework(Rule::Comm),
                 () if frameworks == 0 => framework(Rule::Entry),
                 () => new_call(Rule::Outside),
             };
-            assert_eq!(v, expected);
+            assert_eq!(v, expected, "{f:?}");
         });
     }
 }

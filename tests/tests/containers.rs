@@ -34,6 +34,8 @@ fn names_labels_and_a_sandbox() {
         left.diagnosis()
     );
     assert!(of("labelled").starts_with("bots/"), "{}", of("labelled"));
+    let said = left.text("early.out");
+    assert!(said.contains("first in the agent's cgroup"), "{said}");
     let said = left.text("other.err");
     assert!(said.contains("is in no agent"), "{said}");
 

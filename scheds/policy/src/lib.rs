@@ -115,6 +115,19 @@ impl Facts {
     }
 }
 
+/// `struct found_facts`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Found {
+    pub parent_role: Role,
+    pub frameworks: u32,
+    pub known_comm: bool,
+    pub shell: bool,
+    pub like_parent: bool,
+    pub new_session: bool,
+    pub parent_init: bool,
+}
+
 /// `struct exec_verdict`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -174,15 +187,7 @@ extern "C" {
     static policy_glob_len: u32;
     static policy_name_len: u32;
     fn policy_exec(f: *const Facts, v: *mut RawVerdict);
-    fn policy_found(
-        parent_role: u32,
-        known_comm: bool,
-        shell: bool,
-        like_parent: bool,
-        new_session: bool,
-        frameworks: u32,
-        v: *mut RawVerdict,
-    );
+    fn policy_found(f: *const Found, v: *mut RawVerdict);
     fn policy_comm_is(comm: *const c_char) -> u32;
     fn policy_word_hash(text: *const c_char) -> u64;
     fn policy_shell_command(args: *const c_char, nr: u32) -> bool;
@@ -371,16 +376,9 @@ pub fn exec(facts: &Facts) -> Verdict {
 }
 
 /// `classify_found()`.
-pub fn found(
-    parent: Role,
-    known_comm: bool,
-    shell: bool,
-    like_parent: bool,
-    new_session: bool,
-    frameworks: u32,
-) -> Verdict {
+pub fn found(f: &Found) -> Verdict {
     let mut v = RawVerdict::default();
-    unsafe { policy_found(parent as u32, known_comm, shell, like_parent, new_session, frameworks, &mut v) };
+    unsafe { policy_found(f, &mut v) };
     verdict(&v)
 }
 

@@ -165,10 +165,9 @@ void policy_exec(const struct exec_facts *f, struct exec_verdict *v)
 	*v = classify_exec(f);
 }
 
-void policy_found(u32 parent_role, bool known_comm, bool shell, bool like_parent, bool new_session,
-		  u32 frameworks, struct exec_verdict *v)
+void policy_found(const struct found_facts *f, struct exec_verdict *v)
 {
-	*v = classify_found(parent_role, known_comm, shell, like_parent, new_session, frameworks);
+	*v = classify_found(f);
 }
 
 /* @comm: AGENT_COMM_LEN bytes. 1: a shell, 2: an init, 4: an interpreter. */

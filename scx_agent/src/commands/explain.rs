@@ -45,6 +45,7 @@ fn text(e: &Explanation) -> String {
         Role::Helper => "helper",
         Role::Sandbox => "sandbox that shows nothing of what runs in it",
         Role::LeftRunning => "left running by a tool call that is over",
+        Role::Untold => "not told yet",
         Role::Other => "other",
     };
     line("role", if e.pid == e.process { role.into() } else { format!("{role}, a thread of {}", e.process) });
