@@ -40,6 +40,7 @@
 #include "state.bpf.h"
 #include "events.bpf.h"
 #include "groups.bpf.h"
+#include "burst.bpf.h"
 #include "calls.bpf.h"
 #include "cpus.bpf.h"
 #include "inside.bpf.h"

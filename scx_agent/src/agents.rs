@@ -394,6 +394,13 @@ impl Agents {
                 }
                 return Some(Decoded::Silent);
             }
+            bpf_intf::agent_event_type_EVENT_OVER_HIGH => {
+                self.tell(memory::Message::OverHigh {
+                    id: raw.cgroup_id,
+                    over: memory::OverHigh::from(&*raw),
+                });
+                return Some(Decoded::Silent);
+            }
             bpf_intf::agent_event_type_EVENT_CALL_HELPER => {
                 self.calls.forget(raw.call_slot, raw.call);
                 Some(Event::CallHelper { at_ns, agent: self.name(raw.group), call: raw.call })

@@ -101,6 +101,35 @@ fn the_newest_call_gives_way() {
 }
 
 #[test]
+fn who_runs_into_a_limit_is_seen_by_the_kernel_half() {
+    let left = Boot::script("burst").module("zram").mem("3G").run();
+    left.assert_kernel_well();
+    let facts = left.facts();
+    let log = left.text("burst.err");
+    let well = [("limited", "0"), ("grown", "0"), ("status", "0"), ("high", "max"), ("files", "lock")];
+    expect(&left, &facts, &well);
+    // No watch is left: said once for the agent, and missed by nobody.
+    assert_eq!(lines(&log, &["agent \"grows\"", "memory.events", "max_user_watches"]).len(), 1, "{log}");
+    let check = left.text("check.out");
+    let probe = check.lines().find(|l| l.contains("memory.high probe")).expect(&check);
+    assert!(probe.starts_with("ok"), "{probe}");
+    let ago = |line: &str| -> f64 {
+        let ms = line.split("ran into its limit ").nth(1).and_then(|l| l.split(" ms ago").next());
+        ms.and_then(|ms| ms.parse().ok()).unwrap_or_else(|| panic!("{line:?} says no time"))
+    };
+    let given = lines(&log, &["agent \"grows\"", "LlmWait", "ran into its limit", "ms ago"]);
+    let mut late_ms: Vec<f64> = given.iter().map(|l| ago(l)).collect();
+    late_ms.sort_by(f64::total_cmp);
+    println!("noticed after, in ms: {late_ms:?}; throttled {} times", facts.get("throttled"));
+    assert!(late_ms.len() >= 4, "it grew beyond its limit in each of five stages:\n{log}");
+    // The timer comes once in a second, and the host may be busy.
+    assert!(late_ms[late_ms.len() / 2] < 100.0, "{late_ms:?}");
+    let idle = facts.number("idle_switches");
+    println!("{idle} times awake in 10 s with nothing to do");
+    assert!(idle <= 15.0, "the controller polls: {idle} times in 10 s");
+}
+
+#[test]
 fn a_call_dies_before_its_framework() {
     let left = Boot::script("oom").run();
     let facts = left.facts();
@@ -155,6 +184,11 @@ fn memory_is_managed_without_sched_ext() {
         let truth = facts.number("spun_s");
         assert!((cpu_s - truth).abs() <= 0.05 + truth / 10.0, "{cpu_s} s, the kernel says {truth} s");
         let log = left.text("watch.err");
+        // 6.12 has no place to see who runs into memory.high.
+        let (check, lacks) = (left.text("check.out"), suite == "trixie");
+        let probe = check.lines().find(|l| l.contains("memory.high probe")).expect(&check);
+        assert_eq!(probe.starts_with("missing"), lacks, "{probe}");
+        assert_eq!(lines(&log, &["has no __mem_cgroup_handle_over_high"]).len(), usize::from(lacks), "{log}");
         assert!(!lines(&log, &["agent \"a\"", "memory.high", "-> max"]).is_empty(), "{log}");
     }
 }

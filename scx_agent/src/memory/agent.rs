@@ -113,6 +113,8 @@ pub struct Agent {
     pub name: String,
     pub cgroup: Arc<Cgroup>,
     pub knob: Knob,
+    /// Somebody tells when its memory.events change.
+    pub watched: bool,
     pub phase: Phase,
     /// When the phase began.
     pub since: Instant,
@@ -151,6 +153,7 @@ impl Agent {
             oom_at: None,
             cgroup: Arc::new(cgroup),
             knob: Knob::default(),
+            watched: false,
             phase: Phase::LlmWait,
             since: now,
             baseline: None,
@@ -188,6 +191,12 @@ impl Agent {
         if self.baseline.is_none() {
             self.at_entry = self.cgroup.current().unwrap_or(0);
         }
+    }
+
+    /// True if it has run into its limit since this was last asked in this phase, or a review began.
+    pub fn was_throttled(&mut self) -> bool {
+        let events = self.cgroup.high_events();
+        self.high_events.replace(events).is_some_and(|old| old != events)
     }
 
     /// When to look again at an agent that waits: soon if it has just changed.

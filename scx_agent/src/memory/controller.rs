@@ -9,6 +9,7 @@ use super::host::Host;
 use super::journal::Journal;
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
+use super::over_high::OverHigh;
 use super::pause::Paused;
 use super::policy::Tunables;
 use super::restore::restore;
@@ -49,6 +50,8 @@ pub enum Message {
     Killed { id: u64, pid: u32, comm: String, lasted: Duration },
     /// memory.events of an agent changed: it may have run into its limit.
     Events { id: u64 },
+    /// A task of an agent has run into memory.high: told before it is throttled for that.
+    OverHigh { id: u64, over: OverHigh },
     /// What a reclaim job came to.
     Reclaimed(Reclaimed),
     /// The operator has other settings from now on.
@@ -129,6 +132,7 @@ impl Controller {
                 self.killed(id, pid, &comm, now.checked_sub(lasted).unwrap_or(now))
             }
             Message::Events { id } => self.events(id, now),
+            Message::OverHigh { id, over } => self.over_high(id, &over, now),
             Message::Reclaimed(answer) if answer.paused => self.reclaimed_paused(&answer, now),
             Message::Reclaimed(answer) => self.reclaimed(answer, now),
             // Whoever asked may not wait any more.
@@ -149,10 +153,10 @@ impl Controller {
         }
         match Cgroup::by_id(&self.root, id) {
             Ok(cgroup) if cgroup.has_memory() => {
-                if let Some(Err(e)) = self.watcher.as_ref().map(|w| w.add(&cgroup)) {
-                    info!("memory: agent {name:?}: cannot watch memory.events: {e}; the timer has to do");
-                }
-                self.agents.insert(id, Agent::new(name, cgroup, now));
+                let watched = self.watcher.as_mut().is_some_and(|w| w.watch(&name, &cgroup));
+                let mut agent = Agent::new(name, cgroup, now);
+                agent.watched = watched;
+                self.agents.insert(id, agent);
             }
             Ok(_) => info!("memory: agent {name:?} has no memory.high: left alone"),
             Err(e) if is_gone(&e) => debug!("memory: agent {name:?} is gone already"),
@@ -191,12 +195,20 @@ impl Controller {
         }
     }
 
-    /// An agent has run into its limit: it is reviewed at once, not at the next tick.
+    /// memory.events of an agent changed, perhaps because it has run into its limit.
     fn events(&mut self, id: u64, now: Instant) {
         self.count_kills(id, now);
         let Some(a) = self.agents.get_mut(&id) else { return };
+        if a.phase != Phase::LlmWait || a.was_throttled() {
+            self.throttled(id, "ran into its limit", now);
+        }
+    }
+
+    /// An agent has run into its limit: it is seen to at once, and not at the next tick.
+    pub(super) fn throttled(&mut self, id: u64, rule: &str, now: Instant) {
+        let Some(a) = self.agents.get(&id) else { return };
         match a.phase {
-            Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, now),
+            Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, rule, now),
             Phase::Tool if self.pressed && now >= self.shared + SHARE_MIN => self.share(),
             _ => (),
         }
@@ -223,6 +235,13 @@ impl Controller {
         if now >= self.checked + TICK_IDLE {
             self.checked = now;
             self.check_knobs();
+            let unwatched = self.agents.iter().filter(|(_, a)| !a.watched).map(|(id, a)| (*id, a.phase));
+            for (id, phase) in unwatched.collect::<Vec<_>>() {
+                match phase {
+                    Phase::LlmWait => self.events(id, now),
+                    _ => self.count_kills(id, now), // bursts are looked at below
+                }
+            }
         }
         self.tick_paused(now);
         let ids: Vec<u64> = self.agents.keys().copied().collect();

@@ -20,6 +20,7 @@ mod knobs;
 mod limit;
 mod oom;
 mod options;
+mod over_high;
 mod pause;
 mod policy;
 mod restore;
@@ -32,6 +33,7 @@ pub use knobs::{pids_below, Cgroup};
 pub use limit::MB;
 pub use oom::was_killed;
 pub use options::Options;
+pub use over_high::{OverHigh, PROBED};
 pub use rundir::make as run_dir;
 
 use anyhow::{Context, Result};
@@ -41,7 +43,7 @@ use events::Watcher;
 use guard::Guard;
 use host::Host;
 use journal::Journal;
-use log::{error, info, warn};
+use log::{error, warn};
 use restore::restore;
 use rundir::{RunDir, RUN_DIR};
 use std::collections::BTreeMap;
@@ -69,6 +71,8 @@ pub struct Counters {
     pub foreign: AtomicU64,
     /// Agents that an operator has paused.
     pub paused: AtomicU64,
+    /// Times that the kernel half saw an agent run into memory.high.
+    pub over_high: AtomicU64,
     /// True while the host's headroom is shared among tool calls.
     pub pressed: AtomicBool,
 }
@@ -89,6 +93,7 @@ pub struct Counts {
     pub oom_kills: u64,
     pub foreign: u64,
     pub paused: u64,
+    pub over_high: u64,
     pub pressed: bool,
 }
 
@@ -103,6 +108,7 @@ impl Link {
             oom_kills: c.oom_kills.load(Ordering::Relaxed),
             foreign: c.foreign.load(Ordering::Relaxed),
             paused: c.paused.load(Ordering::Relaxed),
+            over_high: c.over_high.load(Ordering::Relaxed),
             pressed: c.pressed.load(Ordering::Relaxed),
         }
     }
@@ -154,7 +160,9 @@ impl Memory {
             shared: Instant::now(),
             guard: Some(Guard::start(verbose)?),
             watcher: Watcher::start(messages.clone())
-                .inspect_err(|e| info!("memory: no inotify ({e}): limits that are hit are seen by the timer"))
+                .inspect_err(|e| {
+                    warn!("memory: no inotify ({e}): memory.events of agents are read once a second instead")
+                })
                 .ok(),
         };
         let thread = std::thread::Builder::new()

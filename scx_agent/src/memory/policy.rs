@@ -158,9 +158,14 @@ pub fn settle(usage: &Usage, bounds: &Bounds, stalled: bool, pressed: bool) -> S
 }
 
 /// The limit of an agent that has run into its own in LLM wait while the host has memory: room for
-/// a good part of what it has.
-pub fn relief(usage: &Usage, bounds: &Bounds) -> Limit {
-    bounds.apply(usage.current.saturating_add((usage.current / 4).max(64 * MB)))
+/// a good part of what it has, `current` bytes.
+pub fn relief(current: u64, bounds: &Bounds) -> Limit {
+    bounds.apply(current.saturating_add((current / 4).max(64 * MB)))
+}
+
+/// Whether who uses `current` bytes may just have run into `high`.
+pub fn near(current: u64, high: Limit) -> bool {
+    current >= high.bytes() / 8 * 7
 }
 
 /// Whether a limit that is `new` instead of `old` is worth a write.
