@@ -146,6 +146,9 @@ impl<'a> Scheduler<'a> {
         let stats =
             StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
         let kernel = Kernel::new(&skel)?;
+        if let Some(m) = &memory {
+            let _ = m.messages.send(memory::Message::Kernel(kernel.clone()));
+        }
         let asked = kernel.clone();
         let agent_of = move |pid| asked.agent_of(pid);
         let tags = tags::Server::start(Path::new(tags::SOCKET), agent_of, waker.clone())

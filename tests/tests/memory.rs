@@ -3,6 +3,7 @@
 //! every original value comes back whatever ends the daemon.
 
 use scx_agent_tests::vm::{Boot, Facts, Left};
+use std::path::Path;
 
 const MB: f64 = 1048576.0;
 
@@ -191,4 +192,52 @@ fn memory_is_managed_without_sched_ext() {
         assert_eq!(lines(&log, &["has no __mem_cgroup_handle_over_high"]).len(), usize::from(lacks), "{log}");
         assert!(!lines(&log, &["agent \"a\"", "memory.high", "-> max"]).is_empty(), "{log}");
     }
+}
+
+#[test]
+fn calls_have_cgroups_of_their_own() {
+    let left = Boot::script("apart").program(Path::new(env!("CARGO_BIN_EXE_crowd"))).run();
+    let facts = left.facts();
+    let log = left.text("apart.err");
+    // Not those of agents that nobody has delegated, or that a container's manager has.
+    expect(&left, &facts, &[("others", ""), ("delegated", "0")]);
+    for (agent, why) in [("b", "not delegated"), ("c", "in a container")] {
+        assert_eq!(lines(&log, &[&format!("agent {agent:?}"), why]).len(), 1, "{agent}: {log}");
+    }
+    let inside = [("begun", "0"), ("in_call", "1"), ("oom_group", "1"), ("status", "0"), ("after_call", "0")];
+    expect(&left, &facts, &inside);
+    let own = "/agents/a/scx_agent.framework";
+    expect(&left, &facts, &[("framework_cgroup", own), ("left_cgroup", own)]);
+    // A move within its agent changes nobody's role.
+    let roles = [("role_first", "tool"), ("role_child", "tool"), ("role_framework", "framework")];
+    expect(&left, &facts, &roles);
+    expect(&left, &facts, &[("left_role", "left_running")]);
+    let used = lines(&log, &["agent \"a\"", "used at most"]);
+    let mb = |line: &str| -> f64 {
+        line.split("at most ").nth(1).and_then(|l| l.split(" MB").next()?.parse().ok()).expect(line)
+    };
+    println!("{used:?}");
+    assert!(used.iter().any(|l| (150.0..200.0).contains(&mb(l))), "150 MB and what shells need: {used:?}");
+
+    // All of the call that ran out of memory, and nothing but it.
+    expect(&left, &facts, &[("third_begun", "0"), ("killed_status", "137"), ("killed_with", "")]);
+    expect(&left, &facts, &[("other_call", "alive"), ("framework", "alive"), ("said", "0")]);
+    let killed = lines(&log, &["agent \"a\"", "killed it for want of memory"]);
+    println!("{killed:?}");
+    assert!(killed.len() == 1 && mb(killed[0]) > 100.0, "{killed:?}");
+
+    // Put back whatever ends the daemon, or the agent.
+    let term = [("term_status", "0"), ("term_together", "0"), ("term_cgroup", "/agents/a /agents/a")];
+    expect(&left, &facts, &term);
+    expect(&left, &facts, &[("term_files", "lock"), ("removed", "0")]);
+    expect(&left, &facts, &[("restore_status", "0"), ("restore_together", "0")]);
+    assert!(facts.get("nobody_left").contains("scx_agent.call-"), "{}", facts.get("nobody_left"));
+    assert!(left.text("restore.out").contains("brought the cgroups of 1 agents together"));
+    expect(&left, &facts, &[("killed_together", "0"), ("killed_cgroup", "/agents/a /agents/a")]);
+    expect(&left, &facts, &[("killed_files", "lock")]);
+
+    // Under pressure the call is held, and its framework beside it is not.
+    let held = [("held", "0"), ("held_agent", "max"), ("held_status", "3"), ("held_others", "alive")];
+    expect(&left, &facts, &held);
+    assert!(!lines(&left.text("pressed.err"), &["agent \"a\"", "memory.high of its calls"]).is_empty());
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One agent as the controller knows it, and the one writer of its memory.high.
 
+use super::apart::Apart;
 use super::journal::{Entry, Journal};
 use super::knobs::Cgroup;
 use super::limit::Limit;
@@ -113,6 +114,10 @@ pub struct Agent {
     pub name: String,
     pub cgroup: Arc<Cgroup>,
     pub knob: Knob,
+    /// Whether its tool calls have cgroups of their own.
+    pub apart: Apart,
+    /// What all of it is to stay within by the limits of its calls.
+    pub calls_high: Limit,
     /// Somebody tells when its memory.events change.
     pub watched: bool,
     pub phase: Phase,
@@ -153,6 +158,8 @@ impl Agent {
             oom_at: None,
             cgroup: Arc::new(cgroup),
             knob: Knob::default(),
+            apart: Apart::default(),
+            calls_high: Limit::Max,
             watched: false,
             phase: Phase::LlmWait,
             since: now,

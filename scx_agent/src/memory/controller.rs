@@ -3,12 +3,14 @@
 //! what has to be watched is looked at on a timer.
 
 use super::agent::{Agent, Trouble};
+use super::apart::Separation;
 use super::events::Watcher;
 use super::guard::Guard;
 use super::host::Host;
-use super::journal::Journal;
+use super::journal::{Change, Journal};
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
+use super::message::Message;
 use super::over_high::OverHigh;
 use super::pause::Paused;
 use super::policy::Tunables;
@@ -35,35 +37,6 @@ const CHECKED: usize = 128;
 /// Least time between two rounds of sharing, however many calls begin.
 const SHARE_MIN: Duration = Duration::from_millis(50);
 
-/// What the controller is told.
-#[derive(Debug)]
-pub enum Message {
-    /// A cgroup is an agent.
-    Found { id: u64, name: String },
-    /// An agent's cgroup was removed.
-    Gone { id: u64 },
-    /// An agent goes to another phase; `at` is when the daemon was told.
-    Phase { id: u64, to: Phase, at: Instant },
-    /// A tool call begins with the process `pid`.
-    Call { id: u64, pid: u32 },
-    /// A tool call has ended after `lasted`, and its first process or the last child of that with SIGKILL.
-    Killed { id: u64, pid: u32, comm: String, lasted: Duration },
-    /// memory.events of an agent changed: it may have run into its limit.
-    Events { id: u64 },
-    /// A task of an agent has run into memory.high: told before it is throttled for that.
-    OverHigh { id: u64, over: OverHigh },
-    /// What a reclaim job came to.
-    Reclaimed(Reclaimed),
-    /// The operator has other settings from now on.
-    Tunables(Tunables),
-    /// An operator pauses an agent for at most `time`, and is told how that went.
-    Pause { id: u64, name: String, time: Duration, reply: Sender<Result<String, String>> },
-    /// An operator lets a paused agent go on.
-    Resume { id: u64, name: String, reply: Sender<Result<String, String>> },
-    /// Put everything back and end.
-    Stop,
-}
-
 /// All that the controller knows. Dropping it puts every knob back, also when it panics.
 pub struct Controller {
     pub tunables: Tunables,
@@ -88,6 +61,8 @@ pub struct Controller {
     pub guard: Option<Guard>,
     /// None where the kernel does not tell of events: then the timer has to do.
     pub watcher: Option<Watcher>,
+    /// None unless calls are to have cgroups of their own.
+    pub separation: Option<Separation>,
 }
 
 impl Controller {
@@ -127,7 +102,13 @@ impl Controller {
             Message::Found { id, name } => self.found(id, name, now),
             Message::Gone { id } => self.gone(id),
             Message::Phase { id, to, at } => self.phase(id, to, at),
-            Message::Call { id, pid } => self.call(id, pid),
+            Message::Kernel(kernel) => self.kernel(kernel),
+            Message::Call { id, call, pid } => {
+                self.call(id, pid);
+                self.call_apart(id, call, pid);
+            }
+            Message::CallOver { id, call } => self.call_over(id, call),
+            Message::Joined { id, why, undone } => self.joined(id, why.as_deref(), undone),
             Message::Killed { id, pid, comm, lasted } => {
                 self.killed(id, pid, &comm, now.checked_sub(lasted).unwrap_or(now))
             }
@@ -170,6 +151,7 @@ impl Controller {
             debug!("memory: agent {:?} is gone", a.name);
         }
         self.forget_paused(id);
+        self.gone_apart(id);
         for forgotten in [self.journal.forget(id), self.journal.forget_oom(id)] {
             if let Err(e) = forgotten {
                 warn!("memory: {e:#}");
@@ -246,7 +228,11 @@ impl Controller {
         self.tick_paused(now);
         let ids: Vec<u64> = self.agents.keys().copied().collect();
         for id in ids {
-            match self.agents.get(&id).map(|a| a.phase) {
+            let phase = self.agents.get(&id).map(|a| a.phase);
+            if phase != Some(Phase::Tool) || !self.pressed {
+                self.hold_calls(id, Limit::Max, "no pressure: bursts are open");
+            }
+            match phase {
                 Some(Phase::LlmWait) => self.review(id, now),
                 // Open already, unless the write failed or pressure has ended.
                 Some(Phase::Framework) => self.set(id, None, "the framework is never held"),
@@ -277,6 +263,13 @@ impl Controller {
             if let Err(e) = a.knob.check(&a.cgroup, &mut self.journal) {
                 self.trouble(id, e);
             }
+        }
+    }
+
+    /// A cgroup is not changed any more, or not there.
+    pub(super) fn forget_place(&mut self, change: Change, id: u64) {
+        if let Err(e) = self.journal.forget_place(change, id) {
+            warn!("memory: {e:#}");
         }
     }
 
@@ -340,6 +333,8 @@ impl Drop for Controller {
         for a in self.agents.values() {
             a.wanted.store(false, Ordering::Relaxed);
         }
+        // It must not go on beside this.
+        self.separation = None;
         let sum = restore(&mut self.journal, &self.root);
         info!("memory: {}", sum.sentence());
         // Otherwise the guard has another try.

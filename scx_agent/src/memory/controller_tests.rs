@@ -57,6 +57,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         shared: now,
         guard: None,
         watcher: None,
+        separation: None,
     };
     c.handle(Message::Found { id, name: "a\n".into() }, now);
     Bench { c, id, root: Root(root), jobs, now }
@@ -271,7 +272,8 @@ fn who_is_seen_to_run_into_the_limit_gets_room() {
 fn a_pause_ends_by_itself_or_when_others_end_it() {
     let mut b = bench("pause", 100);
     let frozen = |b: &Bench| fs::read_to_string(b.file("cgroup.freeze")).unwrap().trim() == "1";
-    let journal = |b: &Bench| Journal::load(&b.root.0.join("memory.journal")).unwrap().frozen().count();
+    let journal =
+        |b: &Bench| Journal::load(&b.root.0.join("memory.journal")).unwrap().places(Change::Frozen).count();
     let pause = |b: &mut Bench, s| b.c.pause(b.id, "a", Duration::from_secs(s), b.now);
     pause(&mut b, 10).unwrap();
     assert!(frozen(&b) && journal(&b) == 1);

@@ -2,8 +2,8 @@
 //! Who runs into memory.high, as it happens: the kernel tells of each change of memory.events,
 //! at most every 10 ms for a cgroup.
 
-use super::controller::Message;
 use super::knobs::Cgroup;
+use super::message::Message;
 use crossbeam::channel::Sender;
 use log::{log, Level};
 use rustix::fs::inotify::{add_watch, init, CreateFlags, ReadFlags, Reader, WatchFlags};

@@ -5,11 +5,14 @@
 //!
 //! Where the kernel has to kill all the same, tool calls go before their framework.
 //!
-//! `policy` decides, `controller` carries out (`waits` and `bursts`; `kills` and `oom` for who dies first); `journal`,
+//! `policy` decides, `controller` carries out (`waits` and `bursts`; `kills` and `oom` for who dies first; `apart`,
+//! `call_cgroups` and `subtree` for calls in cgroups of their own); `journal`,
 //! `restore` and `guard` see to it that every original value comes back whatever ends the daemon.
 
 mod agent;
+mod apart;
 mod bursts;
+mod call_cgroups;
 mod controller;
 mod events;
 mod guard;
@@ -18,6 +21,7 @@ mod journal;
 mod kills;
 mod knobs;
 mod limit;
+mod message;
 mod oom;
 mod options;
 mod over_high;
@@ -25,18 +29,21 @@ mod pause;
 mod policy;
 mod restore;
 mod rundir;
+mod subtree;
 mod waits;
 mod worker;
 
-pub use controller::Message;
 pub use knobs::{pids_below, Cgroup};
 pub use limit::MB;
+pub use message::Message;
 pub use oom::was_killed;
 pub use options::Options;
 pub use over_high::{OverHigh, PROBED};
 pub use rundir::make as run_dir;
 
 use anyhow::{Context, Result};
+use apart::Separation;
+use call_cgroups::CallCgroups;
 use controller::Controller;
 use crossbeam::channel::{unbounded, Sender};
 use events::Watcher;
@@ -159,6 +166,12 @@ impl Memory {
             check_from: 0,
             shared: Instant::now(),
             guard: Some(Guard::start(verbose)?),
+            separation: options
+                .tool_cgroups
+                .then(|| CallCgroups::start(messages.clone()))
+                .transpose()
+                .context("cannot start a thread")?
+                .map(|thread| Separation { thread, listed: options.delegated_cgroups.clone() }),
             watcher: Watcher::start(messages.clone())
                 .inspect_err(|e| {
                     warn!("memory: no inotify ({e}): memory.events of agents are read once a second instead")

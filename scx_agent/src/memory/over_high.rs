@@ -2,9 +2,10 @@
 //! Tasks that run into memory.high, as the kernel half sees them (`bpf/burst.bpf.h`): before they are
 //! throttled for it, so that a limit of ours that is in the way can be opened in time.
 
+use super::apart::Apart;
 use super::controller::Controller;
 use super::limit::mb;
-use crate::agents::monotonic_ns;
+use crate::agents::{monotonic_ns, Phase};
 use crate::bpf_intf::agent_event;
 use log::debug;
 use std::sync::atomic::Ordering;
@@ -56,7 +57,7 @@ impl Controller {
             mb(over.usage),
         );
         // A limit that others have set, in the agent or above it, is theirs.
-        if over.cgroup == id {
+        if over.cgroup == id || (a.apart == Apart::Yes && a.phase == Phase::Tool) {
             self.throttled(id, &format!("ran into its limit {late_ms:.3} ms ago"), now);
         }
     }

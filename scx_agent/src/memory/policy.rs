@@ -235,6 +235,25 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     grants.collect()
 }
 
+/// Limits of an agent's calls in cgroups of their own, which use `used` bytes each, so that all of the
+/// agent, which uses `all`, stays within `high`: they share the room there is, or give back, in proportion
+/// to what they use, as one that sleeps needs no room.
+pub fn split(high: Limit, all: u64, used: &[u64]) -> Vec<Limit> {
+    let Limit::Bytes(high) = high else { return vec![Limit::Max; used.len()] };
+    let calls = used.iter().copied().fold(0, u64::saturating_add);
+    let theirs = high.saturating_sub(all.saturating_sub(calls));
+    let part =
+        |of: u64, own: u64, all: u64| (u128::from(of) * u128::from(own) / u128::from(all.max(1))) as u64;
+    // A call that has just begun has a share, too.
+    let weight = |own: u64| own.saturating_add(STEP_MIN);
+    let weights = used.iter().map(|own| weight(*own)).fold(0, u64::saturating_add);
+    let limit = |&own: &u64| match theirs.checked_sub(calls) {
+        Some(room) => own.saturating_add(part(room, weight(own), weights)),
+        None => part(theirs, own, calls),
+    };
+    used.iter().map(|own| Limit::pages(limit(own).max(STEP_MIN))).collect()
+}
+
 /// How much of the pool each burst may claim, relative to the others.
 fn claims(bursts: &[Burst]) -> Vec<f64> {
     let mut part = 1.0;
