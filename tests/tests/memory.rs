@@ -241,3 +241,38 @@ fn calls_have_cgroups_of_their_own() {
     expect(&left, &facts, &held);
     assert!(!lines(&left.text("pressed.err"), &["agent \"a\"", "memory.high of its calls"]).is_empty());
 }
+
+#[test]
+fn faults_leave_every_original_in_place() {
+    let left = Boot::script("faults").run();
+    left.assert_kernel_well();
+    let facts = left.facts();
+    let originals = "max 1073741824";
+    // A cgroup file system that cannot be written, from the beginning and at the end.
+    expect(&left, &facts, &[("readonly_said", "0"), ("readonly_high", originals), ("readonly_status", "0")]);
+    expect(&left, &facts, &[("readonly_files", "lock"), ("ends_status", "0"), ("ends_high", "limited")]);
+    expect(&left, &facts, &[("ends_files", "lock memory.journal tags "), ("restore_status", "0")]);
+    expect(&left, &facts, &[("restore_high", originals)]);
+    let ends = left.text("ends.err");
+    assert_eq!(lines(&ends, &["cannot put memory.high", "Read-only file system"]).len(), 4, "{ends}");
+    assert!(!lines(&ends, &["scx_agent --restore-memory"]).is_empty(), "{ends}");
+    // No room for the journal.
+    expect(&left, &facts, &[("full_said", "0"), ("full_high", originals), ("full_status", "0")]);
+    let full = left.text("full.err");
+    assert!(
+        !lines(&full, &["agent \"a\"", "/run/scx_agent/memory.journal", "No space left"]).is_empty(),
+        "{full}"
+    );
+    for how in ["TERM", "KILL"] {
+        let told = |name: &str| facts.get(&format!("fills_{name}_{how}")).to_string();
+        let all = ["said", "late", "back", "files"].map(told);
+        assert_eq!(all, ["0", "max", "0", "lock tags "], "{how}: {}", left.diagnosis());
+    }
+    // Two at once: the second says so and ends, and the first does not notice.
+    expect(&left, &facts, &[("second_watch", "1"), ("second_sched", "1"), ("second_high", "kept")]);
+    for (log, said) in [("second.err", "another scx_agent is running"), ("third.err", "another sched_ext")] {
+        let text = left.text(log);
+        assert!(text.contains(said) && text.contains("stop"), "{text}");
+    }
+    expect(&left, &facts, &[("first_status", "0"), ("first_high", originals), ("first_files", "lock")]);
+}

@@ -11,11 +11,10 @@ use super::journal::{Change, Journal};
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
 use super::message::Message;
-use super::over_high::OverHigh;
 use super::pause::Paused;
 use super::policy::Tunables;
 use super::restore::restore;
-use super::worker::{Job, Reclaimed};
+use super::worker::Job;
 use super::Counters;
 use crate::agents::Phase;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
@@ -336,7 +335,10 @@ impl Drop for Controller {
         // It must not go on beside this.
         self.separation = None;
         let sum = restore(&mut self.journal, &self.root);
-        info!("memory: {}", sum.sentence());
+        match sum.failed {
+            0 => info!("memory: {}", sum.sentence()),
+            _ => warn!("memory: {}: run `scx_agent --restore-memory` once it can be", sum.sentence()),
+        }
         // Otherwise the guard has another try.
         if let Some(guard) = self.guard.take().filter(|_| sum.failed == 0) {
             guard.done();

@@ -2,6 +2,8 @@
 
 use super::super::knobs::tests::fake;
 use super::super::limit::MB;
+use super::super::over_high::OverHigh;
+use super::super::worker::Reclaimed;
 use super::*;
 use crate::agents::monotonic_ns;
 use crossbeam::channel::unbounded;

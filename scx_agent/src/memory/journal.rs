@@ -234,7 +234,10 @@ impl Journal {
             out.sync_all()?;
             fs::rename(&new, &self.path)
         };
-        write().with_context(told)
+        write()
+            // What there is of it would take the room that the next try needs.
+            .inspect_err(|_| _ = fs::remove_file(&new))
+            .with_context(told)
     }
 }
 
