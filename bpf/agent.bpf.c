@@ -41,6 +41,7 @@
 #include "events.bpf.h"
 #include "groups.bpf.h"
 #include "naming.bpf.h"
+#include "burst.bpf.h"
 #include "calls.bpf.h"
 #include "cpus.bpf.h"
 #include "inside.bpf.h"

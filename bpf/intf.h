@@ -88,6 +88,7 @@ enum agent_event_type {
 	EVENT_HELPER	= 8,	/* a program under a framework is a helper */
 	EVENT_UNTOLD	= 9,	/* calls and helpers of which nothing was told: too many at once */
 	EVENT_OPAQUE	= 10,	/* an agent is in a sandbox that shows nothing of it */
+	EVENT_OVER_HIGH	= 11,	/* a task of an agent runs into memory.high, see burst.bpf.h */
 };
 
 /* Ring buffer record. Times are CLOCK_MONOTONIC ns as the scheduler reads it. */
@@ -114,6 +115,10 @@ struct agent_event {
 	/* EVENT_UNTOLD */
 	u32 untold;		/* how many since the last such event */
 	u32 no_slot;		/* of those, calls without a slot, see AGENT_CALLS_EACH */
+	/* EVENT_OVER_HIGH; also pid, and at_ns is exactly CLOCK_MONOTONIC */
+	u64 over_id;		/* of the cgroup whose limit it is: the agent's, one in it, or above it */
+	u64 usage_pages;
+	u64 high_pages;
 	char name[AGENT_NAME_LEN]; /* cgroup name, or comm of the call */
 };
 

@@ -91,6 +91,7 @@ struct group {
 	u32 no_slot;		/* of those, calls that got no slot */
 	u32 told_phase;
 	u64 told_since_ns;
+	u64 over_high_ns;	/* when it was last told that it ran into memory.high */
 
 	/* cpu.weight, see share.h; rates and sums are of the last tick. */
 	u32 parent;		/* slot of the nearest cgroup above that has a weight, 0: the root */

@@ -390,7 +390,7 @@ impl Agents {
                 rule: rule_name(raw.rule),
             }),
             bpf_intf::agent_event_type_EVENT_CALL_BEGIN => {
-                self.tell(memory::Message::Call { id: raw.cgroup_id, pid: raw.pid });
+                self.tell(memory::Message::Call { id: raw.cgroup_id, call: raw.call, pid: raw.pid });
                 let begin = CallRecord::from_bytes(record)?;
                 let (agent, rule) = (self.name(raw.group), rule_name(raw.rule));
                 self.call_begins(&raw, &begin, agent.clone(), rule);
@@ -413,7 +413,15 @@ impl Agents {
                 }
                 return Some(Decoded::Silent);
             }
+            bpf_intf::agent_event_type_EVENT_OVER_HIGH => {
+                self.tell(memory::Message::OverHigh {
+                    id: raw.cgroup_id,
+                    over: memory::OverHigh::from(&*raw),
+                });
+                return Some(Decoded::Silent);
+            }
             bpf_intf::agent_event_type_EVENT_CALL_HELPER => {
+                self.tell(memory::Message::CallOver { id: raw.cgroup_id, call: raw.call });
                 self.calls.forget(raw.call_slot, raw.call);
                 Some(Event::CallHelper { at_ns, agent: self.name(raw.group), call: raw.call })
             }
@@ -423,6 +431,7 @@ impl Agents {
                     let (id, pid, lasted) = (raw.cgroup_id, raw.pid, Duration::from_nanos(raw.wall_ns));
                     self.tell(memory::Message::Killed { id, pid, comm: comm.clone(), lasted });
                 }
+                self.tell(memory::Message::CallOver { id: raw.cgroup_id, call: raw.call });
                 let status = Status::from_wait(raw.exit_code);
                 self.add(&raw, |t| t.ended(status, raw.cpu_ns, raw.wait_ns));
                 let ended = self.calls.end(raw.call_slot, raw.call, |c| {

@@ -29,6 +29,24 @@ pub const CONTAINER_GLOBS: &[&str] = &[
     "system.slice/run-*.scope",
 ];
 
+/// Components of the paths of containers that have a manager, which has their cgroups to itself: of all
+/// [`CONTAINER_GLOBS`] but that of systemd-run.
+const MANAGED: &[&str] = &[
+    "docker",
+    "docker-*",
+    "libpod-*",
+    "kubepods*",
+    "cri-containerd-*",
+    "crio-*",
+    "lxc.payload.*",
+    "machine-*.scope",
+];
+
+/// True if the cgroup `path` is that of a container with a manager, or below one.
+pub fn is_managed(path: &str) -> bool {
+    path.split('/').any(|c| MANAGED.iter().any(|m| component_matches(m.as_bytes(), c.as_bytes())))
+}
+
 /// What `scx_agent ci` runs is always an agent.
 pub const CI_GLOB: &str = "scx_agent.ci/*";
 
@@ -56,6 +74,13 @@ impl Glob {
     /// Path components, each with `*` and `?`.
     pub fn parts(&self) -> &[String] {
         &self.parts
+    }
+
+    /// True if it matches the cgroup `path`.
+    pub fn matches(&self, path: &str) -> bool {
+        let mut parts = path.split('/');
+        self.parts.iter().all(|p| parts.next().is_some_and(|c| component_matches(p.as_bytes(), c.as_bytes())))
+            && parts.next().is_none()
     }
 
     /// Cgroups below `root` (a cgroup v2 mount) that match now, by the kernel half's own code, sorted.
@@ -146,6 +171,23 @@ mod tests {
         let comms = FRAMEWORK_COMMS.len() + GENERIC_COMMS.len();
         assert!(comms < bpf_intf::agent_consts_AGENT_MAX_COMMS as usize);
         assert!(FRAMEWORK_WORDS.len() < bpf_intf::agent_consts_AGENT_MAX_WORDS as usize);
+    }
+
+    #[test]
+    fn containers_with_a_manager_are_told() {
+        for glob in CONTAINER_GLOBS {
+            let path = glob.replace('*', "x");
+            assert_eq!(is_managed(&path), !glob.contains("run-"), "{path}");
+            assert_eq!(is_managed(&format!("{path}/below")), !glob.contains("run-"), "{path}");
+        }
+        assert!(!is_managed("agents/a") && !is_managed("system.slice/agent@1.service"));
+    }
+
+    #[test]
+    fn matches_whole_paths() {
+        let g: Glob = "agents/a-*".parse().unwrap();
+        assert!(g.matches("agents/a-1"));
+        assert!(!g.matches("agents/a-1/b") && !g.matches("agents") && !g.matches("agents/b"));
     }
 
     #[test]

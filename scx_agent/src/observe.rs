@@ -10,8 +10,9 @@ use std::io::Read;
 use std::mem::MaybeUninit;
 
 /// What is loaded: nothing that calls into sched_ext or is called by it.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "on_exec",
+    "on_over_high",
     "on_setpgid",
     "on_exit",
     "on_cgroup_mkdir",

@@ -89,7 +89,10 @@ impl<'a> Scheduler<'a> {
         };
         // Without it (no CONFIG_SECURITY) jobs of shells are told by their execs alone.
         skel.progs.on_setpgid.set_autoload(seen("security_task_setpgid"));
-        // All or none: see bpf/inside.bpf.h.
+        let probed = memory.is_some() && seen(memory::PROBED);
+        skel.progs.on_over_high.set_autoload(probed);
+        skel.progs.on_over_high.set_autoattach(false); // its own try, see probe()
+                                                       // All or none: see bpf/inside.bpf.h.
         let inside = ["percpu_down_write", "percpu_up_write", "cgroup_can_fork", "exit_signals"];
         let inside = !opts.no_sched && inside.into_iter().all(seen);
         skel.progs.on_move_begins.set_autoload(inside);
@@ -140,9 +143,15 @@ impl<'a> Scheduler<'a> {
                 Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?)
             }
         };
+        if memory.is_some() {
+            probe(&mut skel, probed);
+        }
         let stats =
             StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
         let kernel = Kernel::new(&skel)?;
+        if let Some(m) = &memory {
+            let _ = m.messages.send(memory::Message::Kernel(kernel.clone()));
+        }
         let asked = kernel.clone();
         let agent_of = move |pid| asked.agent_of(pid);
         let tags = tags::Server::start(Path::new(tags::SOCKET), agent_of, waker.clone())
@@ -296,6 +305,7 @@ impl<'a> Scheduler<'a> {
         Ok(Metrics {
             memory_limited: memory.limited,
             memory_writes: memory.high_writes,
+            memory_over_high: memory.over_high,
             memory_reclaimed_mb: memory.reclaimed_mb,
             memory_foreign: memory.foreign,
             memory_oom_kills: memory.oom_kills,
@@ -326,6 +336,19 @@ impl<'a> Scheduler<'a> {
             lost_events: self.counter(bpf_intf::agent_stat_STAT_LOST_EVENTS)?,
         })
     }
+}
+
+/// Attaches the look at tasks that run into memory.high, where the kernel has been found to have it.
+fn probe(skel: &mut BpfSkel<'_>, offered: bool) {
+    let lack = match offered.then(|| skel.progs.on_over_high.attach()) {
+        Some(Ok(link)) => {
+            skel.links.on_over_high = Some(link);
+            return;
+        }
+        Some(Err(e)) => format!("the kernel does not let a program see {}: {e}", memory::PROBED),
+        None => format!("this kernel has no {}", memory::PROBED),
+    };
+    info!("memory: {lack}; who runs into memory.high is seen by its events");
 }
 
 /// The metrics' server. That somebody else has the port matters only if it was asked for.

@@ -68,6 +68,8 @@ pub struct Metrics {
     pub memory_limited: u64,
     #[stat(desc = "Writes of memory.high")]
     pub memory_writes: u64,
+    #[stat(desc = "Times that the kernel half saw an agent run into memory.high, one in 10 ms at most")]
+    pub memory_over_high: u64,
     #[stat(desc = "Memory reclaimed from agents that wait for their model, in MB")]
     pub memory_reclaimed_mb: u64,
     #[stat(desc = "Processes of agents that the kernel killed for want of memory")]
@@ -100,6 +102,7 @@ impl Metrics {
             untold: self.untold - old.untold,
             lost_events: self.lost_events - old.lost_events,
             memory_writes: self.memory_writes - old.memory_writes,
+            memory_over_high: self.memory_over_high - old.memory_over_high,
             memory_reclaimed_mb: self.memory_reclaimed_mb - old.memory_reclaimed_mb,
             memory_oom_kills: self.memory_oom_kills - old.memory_oom_kills,
             ..self.clone()

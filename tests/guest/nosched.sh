@@ -36,6 +36,7 @@ fact sched_ext "$(cat $ext/state 2>/dev/null)"
 	scx_agent </dev/null >/out/refused.out 2>/out/refused.err
 	fact refused $?
 }
+scx_agent check >/out/check.out 2>&1
 watch watch
 wait_for 60 isnt max
 fact wait_limited $?

@@ -2,6 +2,7 @@
 //! `scx_agent check`.
 
 use super::ask;
+use crate::memory::PROBED;
 use crate::preflight::{Host, Need};
 use anyhow::{bail, Result};
 use scx_utils::compat::{malformed_scx_kfuncs, struct_has_field};
@@ -55,7 +56,24 @@ fn lines(host: &Host) -> Vec<Line> {
     }
     all.extend(cgroups(host));
     all.extend(memory(host));
+    if btf {
+        let types = libbpf_rs::btf::Btf::from_vmlinux().ok();
+        let named = |b: &libbpf_rs::btf::Btf| b.type_by_name::<libbpf_rs::btf::types::Func>(PROBED).is_some();
+        all.push(probe(types.as_ref().is_some_and(named), &host.read("/proc/kallsyms")));
+    }
     all
+}
+
+/// Whether a program can see who runs into memory.high.
+fn probe(typed: bool, kallsyms: &str) -> Line {
+    let there = typed && kallsyms.lines().any(|l| l.split_whitespace().nth(2) == Some(PROBED));
+    option(
+        "memory.high probe",
+        there,
+        "who runs into memory.high is seen in the kernel, before being throttled for it",
+        "no function __mem_cgroup_handle_over_high to look at (6.18 has it): who runs into memory.high is seen by \
+         memory.events, some ms later",
+    )
 }
 
 fn line(name: &'static str, needed: bool, found: Result<&str, String>) -> Line {
@@ -173,6 +191,14 @@ mod tests {
         assert_eq!(ok, ["no other scheduler"]);
         assert_eq!(all.iter().filter(|l| l.needed && !l.ok).count(), 4);
         assert!(text(&all).lines().all(|l| l.len() > 30), "each says what it means");
+    }
+
+    #[test]
+    fn a_probe_needs_type_and_symbol() {
+        let symbols = "ffff0 T mem_cgroup_handle\nffff8 T __mem_cgroup_handle_over_high\nffff9 t x [m]\n";
+        assert!(probe(true, symbols).ok);
+        assert!(!probe(false, symbols).ok && !probe(true, "ffff8 T mem_cgroup_handle_over_high\n").ok);
+        assert!(!probe(true, "").needed);
     }
 
     #[test]

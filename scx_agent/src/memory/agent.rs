@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! One agent as the controller knows it, and the one writer of its memory.high.
 
+use super::apart::Apart;
 use super::journal::{Entry, Journal};
 use super::knobs::Cgroup;
 use super::limit::Limit;
@@ -113,6 +114,12 @@ pub struct Agent {
     pub name: String,
     pub cgroup: Arc<Cgroup>,
     pub knob: Knob,
+    /// Whether its tool calls have cgroups of their own.
+    pub apart: Apart,
+    /// What all of it is to stay within by the limits of its calls.
+    pub calls_high: Limit,
+    /// Somebody tells when its memory.events change.
+    pub watched: bool,
     pub phase: Phase,
     /// When the phase began.
     pub since: Instant,
@@ -151,6 +158,9 @@ impl Agent {
             oom_at: None,
             cgroup: Arc::new(cgroup),
             knob: Knob::default(),
+            apart: Apart::default(),
+            calls_high: Limit::Max,
+            watched: false,
             phase: Phase::LlmWait,
             since: now,
             baseline: None,
@@ -188,6 +198,12 @@ impl Agent {
         if self.baseline.is_none() {
             self.at_entry = self.cgroup.current().unwrap_or(0);
         }
+    }
+
+    /// True if it has run into its limit since this was last asked in this phase, or a review began.
+    pub fn was_throttled(&mut self) -> bool {
+        let events = self.cgroup.high_events();
+        self.high_events.replace(events).is_some_and(|old| old != events)
     }
 
     /// When to look again at an agent that waits: soon if it has just changed.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Tool calls on a host that runs short.
 
+use super::apart::Apart;
 use super::controller::Controller;
 use super::limit::Limit;
 use super::policy::{self, Burst};
@@ -29,7 +30,7 @@ impl Controller {
         let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
         for ((id, found), grant) in shared.into_iter().zip(policy::share(&bursts, headroom)) {
             if policy::worth(found, grant.high) {
-                self.set(id, Some(grant.high), grant.rule);
+                self.hold(id, grant.high, grant.rule);
             }
         }
     }
@@ -43,6 +44,7 @@ impl Controller {
         }
         let needs = a.grew.is_some_and(|at| at.elapsed() < policy::NEEDS);
         (a.current, a.high_events) = (current, Some(events));
+        let found = if a.apart == Apart::Yes { a.calls_high } else { found };
         Ok((Burst { current, needs, weight: a.cgroup.weight(), bounds }, found))
     }
 }

@@ -3,16 +3,18 @@
 //! what has to be watched is looked at on a timer.
 
 use super::agent::{Agent, Trouble};
+use super::apart::Separation;
 use super::events::Watcher;
 use super::guard::Guard;
 use super::host::Host;
-use super::journal::Journal;
+use super::journal::{Change, Journal};
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
+use super::message::Message;
 use super::pause::Paused;
 use super::policy::Tunables;
 use super::restore::restore;
-use super::worker::{Job, Reclaimed};
+use super::worker::Job;
 use super::Counters;
 use crate::agents::Phase;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
@@ -33,33 +35,6 @@ const CHECKED: usize = 128;
 
 /// Least time between two rounds of sharing, however many calls begin.
 const SHARE_MIN: Duration = Duration::from_millis(50);
-
-/// What the controller is told.
-#[derive(Debug)]
-pub enum Message {
-    /// A cgroup is an agent.
-    Found { id: u64, name: String },
-    /// An agent's cgroup was removed.
-    Gone { id: u64 },
-    /// An agent goes to another phase; `at` is when the daemon was told.
-    Phase { id: u64, to: Phase, at: Instant },
-    /// A tool call begins with the process `pid`.
-    Call { id: u64, pid: u32 },
-    /// A tool call has ended after `lasted`, and its first process or the last child of that with SIGKILL.
-    Killed { id: u64, pid: u32, comm: String, lasted: Duration },
-    /// memory.events of an agent changed: it may have run into its limit.
-    Events { id: u64 },
-    /// What a reclaim job came to.
-    Reclaimed(Reclaimed),
-    /// The operator has other settings from now on.
-    Tunables(Tunables),
-    /// An operator pauses an agent for at most `time`, and is told how that went.
-    Pause { id: u64, name: String, time: Duration, reply: Sender<Result<String, String>> },
-    /// An operator lets a paused agent go on.
-    Resume { id: u64, name: String, reply: Sender<Result<String, String>> },
-    /// Put everything back and end.
-    Stop,
-}
 
 /// All that the controller knows. Dropping it puts every knob back, also when it panics.
 pub struct Controller {
@@ -85,6 +60,8 @@ pub struct Controller {
     pub guard: Option<Guard>,
     /// None where the kernel does not tell of events: then the timer has to do.
     pub watcher: Option<Watcher>,
+    /// None unless calls are to have cgroups of their own.
+    pub separation: Option<Separation>,
 }
 
 impl Controller {
@@ -124,11 +101,18 @@ impl Controller {
             Message::Found { id, name } => self.found(id, name, now),
             Message::Gone { id } => self.gone(id),
             Message::Phase { id, to, at } => self.phase(id, to, at),
-            Message::Call { id, pid } => self.call(id, pid),
+            Message::Kernel(kernel) => self.kernel(kernel),
+            Message::Call { id, call, pid } => {
+                self.call(id, pid);
+                self.call_apart(id, call, pid);
+            }
+            Message::CallOver { id, call } => self.call_over(id, call),
+            Message::Joined { id, why, undone } => self.joined(id, why.as_deref(), undone),
             Message::Killed { id, pid, comm, lasted } => {
                 self.killed(id, pid, &comm, now.checked_sub(lasted).unwrap_or(now))
             }
             Message::Events { id } => self.events(id, now),
+            Message::OverHigh { id, over } => self.over_high(id, &over, now),
             Message::Reclaimed(answer) if answer.paused => self.reclaimed_paused(&answer, now),
             Message::Reclaimed(answer) => self.reclaimed(answer, now),
             // Whoever asked may not wait any more.
@@ -149,10 +133,10 @@ impl Controller {
         }
         match Cgroup::by_id(&self.root, id) {
             Ok(cgroup) if cgroup.has_memory() => {
-                if let Some(Err(e)) = self.watcher.as_ref().map(|w| w.add(&cgroup)) {
-                    info!("memory: agent {name:?}: cannot watch memory.events: {e}; the timer has to do");
-                }
-                self.agents.insert(id, Agent::new(name, cgroup, now));
+                let watched = self.watcher.as_mut().is_some_and(|w| w.watch(&name, &cgroup));
+                let mut agent = Agent::new(name, cgroup, now);
+                agent.watched = watched;
+                self.agents.insert(id, agent);
             }
             Ok(_) => info!("memory: agent {name:?} has no memory.high: left alone"),
             Err(e) if is_gone(&e) => debug!("memory: agent {name:?} is gone already"),
@@ -166,6 +150,7 @@ impl Controller {
             debug!("memory: agent {:?} is gone", a.name);
         }
         self.forget_paused(id);
+        self.gone_apart(id);
         for forgotten in [self.journal.forget(id), self.journal.forget_oom(id)] {
             if let Err(e) = forgotten {
                 warn!("memory: {e:#}");
@@ -191,12 +176,20 @@ impl Controller {
         }
     }
 
-    /// An agent has run into its limit: it is reviewed at once, not at the next tick.
+    /// memory.events of an agent changed, perhaps because it has run into its limit.
     fn events(&mut self, id: u64, now: Instant) {
         self.count_kills(id, now);
         let Some(a) = self.agents.get_mut(&id) else { return };
+        if a.phase != Phase::LlmWait || a.was_throttled() {
+            self.throttled(id, "ran into its limit", now);
+        }
+    }
+
+    /// An agent has run into its limit: it is seen to at once, and not at the next tick.
+    pub(super) fn throttled(&mut self, id: u64, rule: &str, now: Instant) {
+        let Some(a) = self.agents.get(&id) else { return };
         match a.phase {
-            Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, now),
+            Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, rule, now),
             Phase::Tool if self.pressed && now >= self.shared + SHARE_MIN => self.share(),
             _ => (),
         }
@@ -223,11 +216,22 @@ impl Controller {
         if now >= self.checked + TICK_IDLE {
             self.checked = now;
             self.check_knobs();
+            let unwatched = self.agents.iter().filter(|(_, a)| !a.watched).map(|(id, a)| (*id, a.phase));
+            for (id, phase) in unwatched.collect::<Vec<_>>() {
+                match phase {
+                    Phase::LlmWait => self.events(id, now),
+                    _ => self.count_kills(id, now), // bursts are looked at below
+                }
+            }
         }
         self.tick_paused(now);
         let ids: Vec<u64> = self.agents.keys().copied().collect();
         for id in ids {
-            match self.agents.get(&id).map(|a| a.phase) {
+            let phase = self.agents.get(&id).map(|a| a.phase);
+            if phase != Some(Phase::Tool) || !self.pressed {
+                self.hold_calls(id, Limit::Max, "no pressure: bursts are open");
+            }
+            match phase {
                 Some(Phase::LlmWait) => self.review(id, now),
                 // Open already, unless the write failed or pressure has ended.
                 Some(Phase::Framework) => self.set(id, None, "the framework is never held"),
@@ -258,6 +262,13 @@ impl Controller {
             if let Err(e) = a.knob.check(&a.cgroup, &mut self.journal) {
                 self.trouble(id, e);
             }
+        }
+    }
+
+    /// A cgroup is not changed any more, or not there.
+    pub(super) fn forget_place(&mut self, change: Change, id: u64) {
+        if let Err(e) = self.journal.forget_place(change, id) {
+            warn!("memory: {e:#}");
         }
     }
 
@@ -321,8 +332,13 @@ impl Drop for Controller {
         for a in self.agents.values() {
             a.wanted.store(false, Ordering::Relaxed);
         }
+        // It must not go on beside this.
+        self.separation = None;
         let sum = restore(&mut self.journal, &self.root);
-        info!("memory: {}", sum.sentence());
+        match sum.failed {
+            0 => info!("memory: {}", sum.sentence()),
+            _ => warn!("memory: {}: run `scx_agent --restore-memory` once it can be", sum.sentence()),
+        }
         // Otherwise the guard has another try.
         if let Some(guard) = self.guard.take().filter(|_| sum.failed == 0) {
             guard.done();

@@ -2,7 +2,10 @@
 
 use super::super::knobs::tests::fake;
 use super::super::limit::MB;
+use super::super::over_high::OverHigh;
+use super::super::worker::Reclaimed;
 use super::*;
+use crate::agents::monotonic_ns;
 use crossbeam::channel::unbounded;
 use std::fs;
 use std::io;
@@ -56,6 +59,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         shared: now,
         guard: None,
         watcher: None,
+        separation: None,
     };
     c.handle(Message::Found { id, name: "a\n".into() }, now);
     Bench { c, id, root: Root(root), jobs, now }
@@ -236,6 +240,11 @@ fn who_runs_into_the_limit_in_a_wait_gets_room() {
     fs::write(b.file("memory.events"), "low 0\nhigh 9\n").unwrap();
     event(&mut b);
     assert_eq!(b.high(), (330 * MB).to_string());
+    b.uses(100);
+    fs::write(b.file("memory.events"), "low 0\nhigh 10\n").unwrap();
+    event(&mut b);
+    assert_eq!(b.high(), (330 * MB).to_string(), "told late of what it has got room for already");
+    b.uses(264);
     b.c.pressed = true;
     fs::write(b.file("memory.events"), "low 0\nhigh 11\n").unwrap();
     event(&mut b);
@@ -243,10 +252,30 @@ fn who_runs_into_the_limit_in_a_wait_gets_room() {
 }
 
 #[test]
+fn who_is_seen_to_run_into_the_limit_gets_room() {
+    let mut b = bench("probe", 200);
+    b.tick(2);
+    let id = b.id;
+    let told = |b: &mut Bench, id, cgroup| {
+        let over = OverHigh { cgroup, pid: 1, usage: 265 * MB, high: 264 * MB, at_ns: monotonic_ns() };
+        b.c.handle(Message::OverHigh { id, over }, b.now);
+    };
+    b.uses(265);
+    told(&mut b, id, id + 1);
+    assert_eq!(b.high(), HELD, "the limit of another");
+    told(&mut b, id, id);
+    assert_eq!(b.high(), Limit::pages(265 * MB / 4 * 5).to_string(), "before memory.events says so");
+    assert_eq!(b.c.counters.over_high.load(Ordering::Relaxed), 2);
+    told(&mut b, id + 1, id);
+    assert_eq!(b.c.counters.over_high.load(Ordering::Relaxed), 2, "no agent of ours");
+}
+
+#[test]
 fn a_pause_ends_by_itself_or_when_others_end_it() {
     let mut b = bench("pause", 100);
     let frozen = |b: &Bench| fs::read_to_string(b.file("cgroup.freeze")).unwrap().trim() == "1";
-    let journal = |b: &Bench| Journal::load(&b.root.0.join("memory.journal")).unwrap().frozen().count();
+    let journal =
+        |b: &Bench| Journal::load(&b.root.0.join("memory.journal")).unwrap().places(Change::Frozen).count();
     let pause = |b: &mut Bench, s| b.c.pause(b.id, "a", Duration::from_secs(s), b.now);
     pause(&mut b, 10).unwrap();
     assert!(frozen(&b) && journal(&b) == 1);

@@ -37,12 +37,21 @@ pub struct OomEntry {
     pub given: Vec<Raised>,
 }
 
-/// A cgroup that we have frozen.
+/// A cgroup that we have changed as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FrozenEntry {
+pub struct Place {
     /// As [`Entry::cgroup`].
     pub cgroup: String,
     pub id: u64,
+}
+
+/// What is done to a [`Place`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// It is frozen.
+    Frozen,
+    /// Its processes are in cgroups of ours below it.
+    Divided,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,7 +63,9 @@ struct OnDisk {
     #[serde(default)]
     oom_score_adj: Vec<OomEntry>,
     #[serde(default)]
-    frozen: Vec<FrozenEntry>,
+    frozen: Vec<Place>,
+    #[serde(default)]
+    divided: Vec<Place>,
 }
 
 /// The journal of this daemon. The file is there only while there is something to put back.
@@ -65,7 +76,7 @@ pub struct Journal {
     pub writer: Option<u32>,
     entries: BTreeMap<u64, Entry>,
     oom: BTreeMap<u64, OomEntry>,
-    frozen: BTreeMap<u64, FrozenEntry>,
+    places: BTreeMap<(Change, u64), Place>,
 }
 
 impl Journal {
@@ -82,7 +93,7 @@ impl Journal {
                     writer: None,
                     entries: BTreeMap::new(),
                     oom: BTreeMap::new(),
-                    frozen: BTreeMap::new(),
+                    places: BTreeMap::new(),
                 })
             }
             Err(e) => return Err(e).with_context(|| format!("cannot read {}", path.display())),
@@ -95,13 +106,15 @@ impl Journal {
         }
         let entries = file.memory_high.into_iter().map(|e| (e.id, e)).collect();
         let oom = file.oom_score_adj.into_iter().map(|e| (e.id, e)).collect();
-        let frozen = file.frozen.into_iter().map(|e| (e.id, e)).collect();
-        Ok(Journal { path: path.into(), writer: Some(file.pid), entries, oom, frozen })
+        let frozen = file.frozen.into_iter().map(|p| ((Change::Frozen, p.id), p));
+        let divided = file.divided.into_iter().map(|p| ((Change::Divided, p.id), p));
+        let places = frozen.chain(divided).collect();
+        Ok(Journal { path: path.into(), writer: Some(file.pid), entries, oom, places })
     }
 
     /// True if there is nothing to put back.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.oom.is_empty() && self.frozen.is_empty()
+        self.entries.is_empty() && self.oom.is_empty() && self.places.is_empty()
     }
 
     /// Every memory.high that is to be put back.
@@ -162,27 +175,27 @@ impl Journal {
         }
     }
 
-    /// Every cgroup that is to be thawed.
-    pub fn frozen(&self) -> impl Iterator<Item = &FrozenEntry> {
-        self.frozen.values()
+    /// Every cgroup that was changed so.
+    pub fn places(&self, change: Change) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(move |((c, _), _)| *c == change).map(|(_, place)| place)
     }
 
-    /// Notes that a cgroup is frozen, on disk when it returns.
+    /// Notes that a cgroup is changed, on disk when it returns.
     ///
     /// # Errors
-    /// It cannot be written; then it is as before, and nothing must be frozen.
-    pub fn note_frozen(&mut self, entry: FrozenEntry) -> Result<()> {
-        let id = entry.id;
-        self.frozen.insert(id, entry);
-        self.save().inspect_err(|_| _ = self.frozen.remove(&id))
+    /// It cannot be written; then it is as before, and nothing must be changed.
+    pub fn note_place(&mut self, change: Change, place: Place) -> Result<()> {
+        let key = (change, place.id);
+        self.places.insert(key, place);
+        self.save().inspect_err(|_| _ = self.places.remove(&key))
     }
 
-    /// Takes a cgroup that is not frozen any more out.
+    /// Takes a cgroup that is not changed any more out.
     ///
     /// # Errors
     /// The file cannot be written; it still has the entry.
-    pub fn forget_frozen(&mut self, id: u64) -> Result<()> {
-        match self.frozen.remove(&id) {
+    pub fn forget_place(&mut self, change: Change, id: u64) -> Result<()> {
+        match self.places.remove(&(change, id)) {
             Some(_) => self.save(),
             None => Ok(()),
         }
@@ -209,8 +222,10 @@ impl Journal {
         }
         let memory_high = self.entries.values().cloned().collect();
         let oom_score_adj = self.oom.values().cloned().collect();
-        let frozen = self.frozen.values().cloned().collect();
-        let file = OnDisk { version: VERSION, pid: std::process::id(), memory_high, oom_score_adj, frozen };
+        let places = |change| self.places(change).cloned().collect();
+        let (frozen, divided) = (places(Change::Frozen), places(Change::Divided));
+        let pid = std::process::id();
+        let file = OnDisk { version: VERSION, pid, memory_high, oom_score_adj, frozen, divided };
         let new = self.path.with_extension("new");
         let write = || -> std::io::Result<()> {
             let mut out =
@@ -219,7 +234,10 @@ impl Journal {
             out.sync_all()?;
             fs::rename(&new, &self.path)
         };
-        write().with_context(told)
+        write()
+            // What there is of it would take the room that the next try needs.
+            .inspect_err(|_| _ = fs::remove_file(&new))
+            .with_context(told)
     }
 }
 
@@ -255,12 +273,17 @@ mod tests {
         j.note_oom(1, "agents/a", raised).unwrap();
         j.note_oom(1, "agents/a", raised).unwrap();
         assert_eq!(Journal::load(&path).unwrap().oom().next().unwrap().given, [raised]);
-        let frozen = FrozenEntry { cgroup: "agents/a".into(), id: 1 };
-        j.note_frozen(frozen.clone()).unwrap();
-        assert_eq!(Journal::load(&path).unwrap().frozen().next(), Some(&frozen));
+        let place = Place { cgroup: "agents/a".into(), id: 1 };
+        for change in [Change::Frozen, Change::Divided] {
+            j.note_place(change, place.clone()).unwrap();
+        }
+        let read = Journal::load(&path).unwrap();
+        assert_eq!(read.places(Change::Frozen).collect::<Vec<_>>(), [&place]);
+        assert_eq!(read.places(Change::Divided).collect::<Vec<_>>(), [&place]);
         j.forget(1).unwrap();
         j.forget(2).unwrap();
-        j.forget_frozen(1).unwrap();
+        j.forget_place(Change::Frozen, 1).unwrap();
+        j.forget_place(Change::Divided, 1).unwrap();
         assert!(path.exists());
         j.forget_oom(1).unwrap();
         assert!(!path.exists(), "nothing to put back, no file");
@@ -278,8 +301,8 @@ mod tests {
         assert_eq!(j.entries().count(), 1);
         j.note_oom(1, "agents/a", Raised { from: 0, to: 500 }).unwrap_err();
         assert_eq!(j.oom().count(), 0);
-        j.note_frozen(FrozenEntry { cgroup: "agents/a".into(), id: 1 }).unwrap_err();
-        assert_eq!(j.frozen().count(), 0);
+        j.note_place(Change::Frozen, Place { cgroup: "agents/a".into(), id: 1 }).unwrap_err();
+        assert_eq!(j.places(Change::Frozen).count(), 0);
         assert_eq!(Journal::load(&path).unwrap().entries().count(), 1);
         fs::remove_dir_all(path.parent().unwrap()).unwrap();
     }

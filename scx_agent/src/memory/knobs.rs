@@ -50,6 +50,41 @@ impl Cgroup {
         Ok(Cgroup { dir, id, path })
     }
 
+    /// Opens the cgroup `name` right below it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn child(&self, name: &str) -> io::Result<Cgroup> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = openat(&self.dir, name, flags, Mode::empty())?;
+        let id = rustix::fs::fstat(&dir)?.st_ino;
+        Ok(Cgroup { dir, id, path: format!("{}/{name}", self.path) })
+    }
+
+    /// Names of the cgroups right below it.
+    ///
+    /// # Errors
+    /// It cannot be read; see [`is_gone`].
+    pub fn children(&self) -> io::Result<Vec<String>> {
+        let entries = std::fs::read_dir(self.file(""))?.flatten();
+        let dirs = entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
+        Ok(dirs.map(|e| e.file_name().to_string_lossy().into_owned()).collect())
+    }
+
+    /// True if an operator, or systemd for one (`Delegate=yes`), says that whoever manages what runs in
+    /// it may divide it.
+    pub fn is_delegated(&self) -> bool {
+        ["trusted.delegate", "user.delegate"].into_iter().any(|name| {
+            let mut value = [0u8; 8];
+            rustix::fs::fgetxattr(&self.dir, name, &mut value).is_ok_and(|len| &value[..len] == b"1")
+        })
+    }
+
+    /// True while there is a process in it or below it.
+    pub fn is_populated(&self) -> bool {
+        field(&self.read("cgroup.events").unwrap_or_default(), "populated") > 0
+    }
+
     /// A path of one of its files that holds while this is open.
     pub fn file(&self, name: &str) -> PathBuf {
         format!("/proc/self/fd/{}/{name}", self.dir.as_raw_fd()).into()
@@ -64,10 +99,20 @@ impl Cgroup {
         Ok(openat(&self.dir, name, flags | OFlags::CLOEXEC, Mode::empty())?.into())
     }
 
-    fn read(&self, name: &str) -> io::Result<String> {
+    /// # Errors
+    /// The file cannot be read; see [`is_gone`].
+    pub fn read(&self, name: &str) -> io::Result<String> {
         let mut text = String::new();
         self.open(name, OFlags::RDONLY)?.read_to_string(&mut text)?;
         Ok(text)
+    }
+
+    /// Writes one of its files.
+    ///
+    /// # Errors
+    /// The kernel refuses it; see [`is_gone`].
+    pub fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        self.open(name, OFlags::WRONLY | OFlags::TRUNC)?.write_all(text.as_bytes())
     }
 
     fn number(&self, name: &str) -> io::Result<u64> {
@@ -156,11 +201,7 @@ impl Cgroup {
     /// # Errors
     /// The kernel refuses it; see [`is_gone`].
     pub fn set_frozen(&self, frozen: bool) -> io::Result<()> {
-        self.open("cgroup.freeze", OFlags::WRONLY | OFlags::TRUNC)?.write_all(if frozen {
-            b"1"
-        } else {
-            b"0"
-        })
+        self.write("cgroup.freeze", if frozen { "1" } else { "0" })
     }
 
     /// CPU time of the cgroup so far, in us.
@@ -263,6 +304,8 @@ pub mod tests {
             ("memory.stat", "anon 1\ninactive_file 300\nactive_file 200\nfile_mapped 100\n".to_string()),
             ("memory.reclaim", String::new()),
             ("cgroup.freeze", "0\n".to_string()),
+            ("cgroup.type", "domain\n".to_string()),
+            ("cgroup.subtree_control", "\n".to_string()),
             ("memory.events", "low 0\nhigh 7\nmax 0\n".to_string()),
         ] {
             std::fs::write(dir.join(file), text).unwrap();

@@ -5,11 +5,14 @@
 //!
 //! Where the kernel has to kill all the same, tool calls go before their framework.
 //!
-//! `policy` decides, `controller` carries out (`waits` and `bursts`; `kills` and `oom` for who dies first); `journal`,
+//! `policy` decides, `controller` carries out (`waits` and `bursts`; `kills` and `oom` for who dies first; `apart`,
+//! `call_cgroups` and `subtree` for calls in cgroups of their own); `journal`,
 //! `restore` and `guard` see to it that every original value comes back whatever ends the daemon.
 
 mod agent;
+mod apart;
 mod bursts;
+mod call_cgroups;
 mod controller;
 mod events;
 mod guard;
@@ -18,30 +21,36 @@ mod journal;
 mod kills;
 mod knobs;
 mod limit;
+mod message;
 mod oom;
 mod options;
+mod over_high;
 mod pause;
 mod policy;
 mod restore;
 mod rundir;
+mod subtree;
 mod waits;
 mod worker;
 
-pub use controller::Message;
 pub use knobs::{pids_below, Cgroup};
 pub use limit::MB;
+pub use message::Message;
 pub use oom::was_killed;
 pub use options::Options;
+pub use over_high::{OverHigh, PROBED};
 pub use rundir::make as run_dir;
 
 use anyhow::{Context, Result};
+use apart::Separation;
+use call_cgroups::CallCgroups;
 use controller::Controller;
 use crossbeam::channel::{unbounded, Sender};
 use events::Watcher;
 use guard::Guard;
 use host::Host;
 use journal::Journal;
-use log::{error, info, warn};
+use log::{error, warn};
 use restore::restore;
 use rundir::{RunDir, RUN_DIR};
 use std::collections::BTreeMap;
@@ -69,6 +78,8 @@ pub struct Counters {
     pub foreign: AtomicU64,
     /// Agents that an operator has paused.
     pub paused: AtomicU64,
+    /// Times that the kernel half saw an agent run into memory.high.
+    pub over_high: AtomicU64,
     /// True while the host's headroom is shared among tool calls.
     pub pressed: AtomicBool,
 }
@@ -89,6 +100,7 @@ pub struct Counts {
     pub oom_kills: u64,
     pub foreign: u64,
     pub paused: u64,
+    pub over_high: u64,
     pub pressed: bool,
 }
 
@@ -103,6 +115,7 @@ impl Link {
             oom_kills: c.oom_kills.load(Ordering::Relaxed),
             foreign: c.foreign.load(Ordering::Relaxed),
             paused: c.paused.load(Ordering::Relaxed),
+            over_high: c.over_high.load(Ordering::Relaxed),
             pressed: c.pressed.load(Ordering::Relaxed),
         }
     }
@@ -153,8 +166,16 @@ impl Memory {
             check_from: 0,
             shared: Instant::now(),
             guard: Some(Guard::start(verbose)?),
+            separation: options
+                .tool_cgroups
+                .then(|| CallCgroups::start(messages.clone()))
+                .transpose()
+                .context("cannot start a thread")?
+                .map(|thread| Separation { thread, listed: options.delegated_cgroups.clone() }),
             watcher: Watcher::start(messages.clone())
-                .inspect_err(|e| info!("memory: no inotify ({e}): limits that are hit are seen by the timer"))
+                .inspect_err(|e| {
+                    warn!("memory: no inotify ({e}): memory.events of agents are read once a second instead")
+                })
                 .ok(),
         };
         let thread = std::thread::Builder::new()

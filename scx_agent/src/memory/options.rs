@@ -4,6 +4,7 @@
 use super::host;
 use super::limit::MB;
 use super::policy::Tunables;
+use crate::globs::Glob;
 use anyhow::Result;
 use clap::Args;
 use std::time::Duration;
@@ -43,6 +44,17 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub mem_oom_adj: u32,
 
+    /// Put each tool call into a cgroup of its own below its agent's, with its own limit under pressure,
+    /// its own peak, and so that a call that runs out of memory dies as a whole, and alone. Only of agents
+    /// whose cgroup is delegated (`Delegate=yes` of its unit) or is one of --delegated-cgroup, in no
+    /// container of Docker, Podman, Kubernetes, LXC or nspawn, and has no cgroups below it.
+    #[arg(long)]
+    pub tool_cgroups: bool,
+
+    /// A cgroup that --tool-cgroups may divide, too, as --agent-cgroup is given. Repeatable.
+    #[arg(long = "delegated-cgroup", value_name = "GLOB")]
+    pub delegated_cgroups: Vec<Glob>,
+
     /// Put back every memory.high and oom_score_adj that a killed scx_agent left changed, and exit: for a unit's
     /// ExecStopPost.
     #[arg(long)]
@@ -56,8 +68,9 @@ pub struct Options {
 impl Options {
     /// Takes over what is a tunable of `new`.
     pub fn take_over(&mut self, new: Options) {
-        let Options { no_memory, restore_memory, memory_guard, .. } = *self;
-        *self = Options { no_memory, restore_memory, memory_guard, ..new };
+        let Options { no_memory, tool_cgroups, restore_memory, memory_guard, .. } = *self;
+        let delegated_cgroups = std::mem::take(&mut self.delegated_cgroups);
+        *self = Options { no_memory, tool_cgroups, delegated_cgroups, restore_memory, memory_guard, ..new };
     }
 
     /// As the policy takes them.

@@ -3,7 +3,7 @@
 //! by itself. What is frozen is in the journal, so that it thaws however the daemon ends.
 
 use super::controller::Controller;
-use super::journal::FrozenEntry;
+use super::journal::{Change, Place};
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, MB};
 use super::worker::{Job, Reclaimed};
@@ -60,10 +60,10 @@ impl Controller {
         if cgroup.frozen().map_err(|e| told(&e))? {
             return Err(told(&"somebody else has frozen its cgroup, and it is left to them"));
         }
-        let entry = FrozenEntry { cgroup: cgroup.path.clone(), id };
-        self.journal.note_frozen(entry).map_err(|e| told(&format!("{e:#}")))?;
+        let place = Place { cgroup: cgroup.path.clone(), id };
+        self.journal.note_place(Change::Frozen, place).map_err(|e| told(&format!("{e:#}")))?;
         if let Err(e) = cgroup.set_frozen(true) {
-            self.forget_frozen(id);
+            self.forget_place(Change::Frozen, id);
             return Err(told(&e));
         }
         info!("memory: agent {name:?}: paused for at most {} s", time.as_secs());
@@ -153,14 +153,8 @@ impl Controller {
     pub(super) fn forget_paused(&mut self, id: u64) {
         if let Some(p) = self.paused.remove(&id) {
             p.wanted.store(false, Ordering::Relaxed);
-            self.forget_frozen(id);
+            self.forget_place(Change::Frozen, id);
             self.count_paused();
-        }
-    }
-
-    fn forget_frozen(&mut self, id: u64) {
-        if let Err(e) = self.journal.forget_frozen(id) {
-            warn!("memory: {e:#}");
         }
     }
 

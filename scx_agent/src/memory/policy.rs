@@ -158,9 +158,14 @@ pub fn settle(usage: &Usage, bounds: &Bounds, stalled: bool, pressed: bool) -> S
 }
 
 /// The limit of an agent that has run into its own in LLM wait while the host has memory: room for
-/// a good part of what it has.
-pub fn relief(usage: &Usage, bounds: &Bounds) -> Limit {
-    bounds.apply(usage.current.saturating_add((usage.current / 4).max(64 * MB)))
+/// a good part of what it has, `current` bytes.
+pub fn relief(current: u64, bounds: &Bounds) -> Limit {
+    bounds.apply(current.saturating_add((current / 4).max(64 * MB)))
+}
+
+/// Whether who uses `current` bytes may just have run into `high`.
+pub fn near(current: u64, high: Limit) -> bool {
+    current >= high.bytes() / 8 * 7
 }
 
 /// Whether a limit that is `new` instead of `old` is worth a write.
@@ -228,6 +233,25 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
         Grant { high: b.bounds.apply(wanted), rule }
     });
     grants.collect()
+}
+
+/// Limits of an agent's calls in cgroups of their own, which use `used` bytes each, so that all of the
+/// agent, which uses `all`, stays within `high`: they share the room there is, or give back, in proportion
+/// to what they use, as one that sleeps needs no room.
+pub fn split(high: Limit, all: u64, used: &[u64]) -> Vec<Limit> {
+    let Limit::Bytes(high) = high else { return vec![Limit::Max; used.len()] };
+    let calls = used.iter().copied().fold(0, u64::saturating_add);
+    let theirs = high.saturating_sub(all.saturating_sub(calls));
+    let part =
+        |of: u64, own: u64, all: u64| (u128::from(of) * u128::from(own) / u128::from(all.max(1))) as u64;
+    // A call that has just begun has a share, too.
+    let weight = |own: u64| own.saturating_add(STEP_MIN);
+    let weights = used.iter().map(|own| weight(*own)).fold(0, u64::saturating_add);
+    let limit = |&own: &u64| match theirs.checked_sub(calls) {
+        Some(room) => own.saturating_add(part(room, weight(own), weights)),
+        None => part(theirs, own, calls),
+    };
+    used.iter().map(|own| Limit::pages(limit(own).max(STEP_MIN))).collect()
 }
 
 /// How much of the pool each burst may claim, relative to the others.

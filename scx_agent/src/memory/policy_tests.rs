@@ -189,3 +189,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn calls_share_what_their_agent_may_use() {
+    let mb = |n: u64| Limit::Bytes(n * MB);
+    assert_eq!(split(Limit::Max, 100 * MB, &[MB, MB]), [Limit::Max; 2]);
+    assert_eq!(split(mb(400), 300 * MB, &[]), []);
+    // 100 MB are the framework's: 300 are left for 200, or for 400.
+    assert_eq!(
+        split(mb(400), 300 * MB, &[196 * MB, 4 * MB]),
+        [Limit::pages(292 * MB + 160_000), Limit::pages(7 * MB + 887_000)]
+    );
+    assert_eq!(split(mb(400), 500 * MB, &[300 * MB, 100 * MB]), [mb(225), mb(75)]);
+    // What the framework has beyond the limit is not the calls' to give.
+    assert_eq!(split(mb(50), 300 * MB, &[200 * MB]), [mb(4)]);
+    // Read at different moments, the parts may be more than the whole.
+    assert_eq!(split(mb(400), 100 * MB, &[300 * MB]), [mb(400)]);
+    assert_eq!(split(mb(400), u64::MAX, &[u64::MAX, u64::MAX])[0], mb(400));
+}

@@ -2,9 +2,9 @@
 //! Puts every knob of a journal back, whoever does it: the daemon at its end, its guard, the next
 //! daemon, or `--restore-memory`.
 
-use super::journal::{Entry, FrozenEntry, Journal, OomEntry};
+use super::journal::{Change, Entry, Journal, OomEntry, Place};
 use super::knobs::{is_gone, Cgroup};
-use super::oom;
+use super::{oom, subtree};
 use log::{debug, info, warn};
 use std::io;
 use std::path::Path;
@@ -24,6 +24,8 @@ pub struct Restored {
     pub processes: u64,
     /// Cgroups that go on.
     pub thawed: u64,
+    /// Cgroups that were divided and are not any more.
+    pub joined: u64,
 }
 
 impl Restored {
@@ -43,6 +45,9 @@ impl Restored {
         }
         if self.thawed > 0 {
             text += &format!("; let {} paused agents go on", self.thawed);
+        }
+        if self.joined > 0 {
+            text += &format!("; brought the cgroups of {} agents together", self.joined);
         }
         text
     }
@@ -85,36 +90,53 @@ pub fn restore(journal: &mut Journal, cgroup_root: &Path) -> Restored {
             warn!("memory: {e:#}");
         }
     }
-    for entry in journal.frozen().cloned().collect::<Vec<_>>() {
-        match thaw(&entry, cgroup_root) {
-            Ok(thawed) => sum.thawed += u64::from(thawed),
-            Err(e) => {
-                warn!("memory: cannot let the paused agent {:?} go on: {e}", entry.cgroup);
+    for (change, what) in [
+        (Change::Frozen, "let the paused agent go on"),
+        (Change::Divided, "bring the cgroups of tool calls together"),
+    ] {
+        for place in journal.places(change).cloned().collect::<Vec<_>>() {
+            let done = match change {
+                Change::Frozen => {
+                    undo(&place, cgroup_root, thaw).map(|thawed| sum.thawed += u64::from(thawed))
+                }
+                Change::Divided => {
+                    undo(&place, cgroup_root, join).map(|joined| sum.joined += u64::from(joined))
+                }
+            };
+            if let Err(e) = done {
+                warn!("memory: cannot {what}, {:?}: {e}", place.cgroup);
                 sum.failed += 1;
-                continue;
+            } else if let Err(e) = journal.forget_place(change, place.id) {
+                warn!("memory: {e:#}");
             }
-        }
-        if let Err(e) = journal.forget_frozen(entry.id) {
-            warn!("memory: {e:#}");
         }
     }
     sum
 }
 
-/// Lets a cgroup go on that we have frozen; false if it is gone, or goes on already.
-fn thaw(entry: &FrozenEntry, root: &Path) -> io::Result<bool> {
-    let attempt = || -> io::Result<bool> {
-        let cgroup = Cgroup::by_id(root, entry.id)?;
-        let frozen = cgroup.frozen()?;
-        if frozen {
-            cgroup.set_frozen(false)?;
-        }
-        Ok(frozen)
-    };
-    match attempt() {
+/// Undoes what was done to a cgroup; false if it is gone, or there is nothing to undo.
+fn undo(place: &Place, root: &Path, how: fn(&Cgroup) -> io::Result<bool>) -> io::Result<bool> {
+    match Cgroup::by_id(root, place.id).and_then(|cgroup| how(&cgroup)) {
         Err(e) if is_gone(&e) => Ok(false),
         done => done,
     }
+}
+
+/// Lets a cgroup go on that we have frozen, unless it does already.
+fn thaw(cgroup: &Cgroup) -> io::Result<bool> {
+    let frozen = cgroup.frozen()?;
+    if frozen {
+        cgroup.set_frozen(false)?;
+    }
+    Ok(frozen)
+}
+
+fn join(cgroup: &Cgroup) -> io::Result<bool> {
+    let joined = subtree::undo(cgroup)?;
+    if !joined {
+        warn!("memory: {:?}: {}", cgroup.path, subtree::LEFT);
+    }
+    Ok(joined)
 }
 
 /// Puts the processes of an agent back; those that have left its cgroup stay as they are.

@@ -43,23 +43,23 @@ impl Controller {
 
     /// Gives an agent that has run into its limit in LLM wait room to grow: something that a tool
     /// left running needs it, or the framework, and the host has it.
-    pub(super) fn relieve(&mut self, id: u64, now: Instant) {
+    pub(super) fn relieve(&mut self, id: u64, rule: &str, now: Instant) {
         let Some(a) = self.agents.get_mut(&id) else { return };
-        let events = a.cgroup.high_events();
-        if a.high_events.replace(events).is_none_or(|old| old == events) {
-            return;
-        }
         let bounds = || -> io::Result<_> {
-            let (usage, found) = (a.cgroup.usage()?, a.cgroup.high()?);
-            Ok((usage, a.bounds(&self.tunables, a.original(found))?))
+            let (current, found) = (a.cgroup.current()?, a.cgroup.high()?);
+            Ok((current, a.bounds(&self.tunables, a.original(found))?, found))
         };
         match bounds() {
-            Ok((usage, bounds)) => {
-                a.current = usage.current;
+            Ok((current, bounds, found)) => {
+                a.current = current;
                 // What it has got is not taken back at once.
                 a.reclaim_later(now);
                 a.review_later(now, false);
-                self.set(id, Some(policy::relief(&usage, &bounds)), "ran into its limit");
+                let high = policy::relief(current, &bounds);
+                // It may be told twice of the same, and have room already.
+                if policy::near(current, found) && high > found {
+                    self.set(id, Some(high), rule);
+                }
             }
             Err(e) => self.trouble(id, e.into()),
         }

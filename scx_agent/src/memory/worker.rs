@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A thread for what takes long: reclaim runs in the thread that writes memory.reclaim.
 
-use super::controller::Message;
 use super::knobs::Cgroup;
 use super::limit::MB;
+use super::message::Message;
 use crossbeam::channel::{unbounded, Sender};
 use std::io::{self, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};

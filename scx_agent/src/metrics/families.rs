@@ -178,6 +178,8 @@ impl Page<'_> {
         let told = "Agents that an operator has paused";
         to.gauge("paused_agents", told, None, m.memory_paused as f64);
         to.counter("memory_limit_writes", "Writes of memory.high", None, m.memory_writes as f64);
+        let told = "Times that an agent was seen to run into memory.high, one in 10 ms at most";
+        to.counter("memory_over_high", told, None, m.memory_over_high as f64);
         let told = "Memory reclaimed from agents that wait for their model, in whole MB";
         let reclaimed = (m.memory_reclaimed_mb << 20) as f64;
         to.counter("memory_reclaimed", told, Some(Unit::Bytes), reclaimed);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Very many agents: `crowd agents N TASKS EXECS_PER_S SECONDS` below /sys/fs/cgroup/agents, each a
 //! framework with one tool call, in a cgroup of its own, of TASKS tasks, which execs all the time.
-//! `crowd cgroups DIR N` makes that many, `crowd remove DIR` removes them.
+//! `crowd cgroups DIR N` makes that many, `crowd remove DIR` removes them; `crowd delegate DIR` says of a
+//! cgroup what systemd says of those of units with `Delegate=yes`.
 
 use std::ffi::CString;
 use std::fs;
@@ -26,6 +27,7 @@ fn main() {
             fs::create_dir(text(2)).expect("a new cgroup");
             (0..number(3)).for_each(|n| fs::create_dir(format!("{}/{n}", text(2))).expect("a cgroup"));
         }
+        Some("delegate") => delegate(text(2)),
         Some("remove") => {
             for e in fs::read_dir(text(2)).expect("the cgroup").flatten().filter(|e| e.path().is_dir()) {
                 fs::remove_dir(e.path()).expect("an empty cgroup");
@@ -37,8 +39,16 @@ fn main() {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: crowd agents N TASKS EXECS_PER_S SECONDS | cgroups DIR N | remove DIR");
+    eprintln!("usage: crowd agents N TASKS EXECS_PER_S SECONDS | cgroups DIR N | remove DIR | delegate DIR");
     std::process::exit(2)
+}
+
+fn delegate(dir: &str) {
+    let dir = CString::new(dir).expect("no NUL");
+    // SAFETY: strings with a NUL, and one byte of a value.
+    let set =
+        unsafe { libc::setxattr(dir.as_ptr(), c"trusted.delegate".as_ptr(), c"1".as_ptr().cast(), 1, 0) };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Begins `n` frameworks, tells when all are there, and sums up what their calls report.
