@@ -122,6 +122,7 @@ impl Sim<'_> {
             Some(turn) => Phase::Think { until: at + turn.think_ms },
             None => {
                 self.out.push(Record::Agent(AgentRecord {
+                    memory: None,
                     agent: a.agent.clone(),
                     comm: a.comm.clone(),
                     turns: a.turns.len() as u32,

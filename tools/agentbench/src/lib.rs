@@ -4,7 +4,7 @@
 //! [`matrix`] runs the [`scenarios`] under each [`scheduler`] in a VM ([`boot`]); [`metrics`]
 //! turns records into figures, which [`figures`] names; [`ideal`] simulates the same plan under
 //! a [`policy`] without overhead. [`results`] holds all of it; [`table`], [`report`] and
-//! [`check`] read only that.
+//! [`check`] read only that. [`memory`] compares control of memory instead.
 
 pub mod boot;
 pub mod check;
@@ -12,6 +12,7 @@ pub mod explore;
 pub mod figures;
 pub mod ideal;
 pub mod matrix;
+pub mod memory;
 pub mod metrics;
 pub mod policy;
 pub mod pool;

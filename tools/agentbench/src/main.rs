@@ -5,6 +5,7 @@ use agentbench::boot::Vm;
 use agentbench::check::{check, Requirement};
 use agentbench::ideal::Machine;
 use agentbench::matrix::{self, Matrix};
+use agentbench::memory::cli::{self as memory, Experiment};
 use agentbench::policy::Policy;
 use agentbench::results::Results;
 use agentbench::scenarios::{self, Load, SCENARIOS};
@@ -44,6 +45,9 @@ enum Command {
         #[arg(long, required = true)]
         require: Vec<Requirement>,
     },
+    /// Compare control of memory: the same agents in the same memory.
+    #[command(subcommand)]
+    Memory(Experiment),
     /// List the scenarios.
     Scenarios,
 }
@@ -159,6 +163,7 @@ fn execute(command: Command) -> Result<()> {
             print!("{}", check(&Results::load(&dir)?, &require)?);
             Ok(())
         }
+        Command::Memory(experiment) => memory::execute(&experiment),
         Command::Scenarios => {
             for s in SCENARIOS {
                 println!("{:<10} {}", s.name, s.doc);

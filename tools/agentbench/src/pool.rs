@@ -64,6 +64,7 @@ fn pool_runs(of_seeds: Vec<(u64, RunResult)>, alone: &Alone, cpus: u32) -> RunRe
             match &mut r {
                 Record::Call(c) => c.agent = name(seed, &c.agent),
                 Record::Turn(t) => t.agent = name(seed, &t.agent),
+                Record::Step(s) => s.agent = name(seed, &s.agent),
                 Record::Agent(a) => a.agent = name(seed, &a.agent),
                 Record::Run(_) | Record::Timeline(_) => return None,
             }

@@ -5,7 +5,9 @@
 //! command-line parser.
 
 use crate::plan::Stage;
+use crate::shared::Steps;
 use crate::{react, sys, work};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A stage in machine units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +49,16 @@ fn decode(text: &str) -> Option<Vec<Step>> {
         .collect()
 }
 
-/// `burn --stages STEPS` or `burn --react WIDTH:ITERATIONS`; ends the process.
+/// `burn --stages STEPS [--slots FD:OFFSET]` or `burn --react WIDTH:ITERATIONS`; ends the process.
 pub fn main(mut args: impl Iterator<Item = String>) -> ! {
     let status = match (args.next().as_deref(), args.next()) {
-        (Some("--stages"), Some(text)) => match decode(&text) {
-            Some(steps) => run(&steps),
-            None => usage(),
+        (Some("--stages"), Some(text)) => match (decode(&text), args.next().as_deref(), args.next()) {
+            (Some(steps), None, _) => run(&steps, None),
+            (Some(steps), Some("--slots"), Some(at)) => match Steps::find(&at, steps.len()) {
+                Some(slots) => run(&steps, Some(&slots)),
+                None => usage(),
+            },
+            _ => usage(),
         },
         (Some("--react"), Some(text)) => match text.split_once(':') {
             Some((k, n)) => match (k.parse(), n.parse()) {
@@ -67,11 +73,13 @@ pub fn main(mut args: impl Iterator<Item = String>) -> ! {
 }
 
 fn usage() -> i32 {
-    eprintln!("agentload burn: expected --stages WAIT_US:ITERATIONS:WIDTH:PAGES[,...]; it is run by the other subcommands");
+    eprintln!("agentload burn: expected --stages WAIT_US:ITERATIONS:WIDTH:PAGES[,...] [--slots FD:OFFSET]; it is run by the other subcommands");
     2
 }
 
-fn run(steps: &[Step]) -> i32 {
+/// Does the steps; with `slots` it says there how long it took to get the memory of each, and uses in
+/// each all that it holds.
+fn run(steps: &[Step], slots: Option<&Steps>) -> i32 {
     let most = steps.iter().map(|s| s.pages).max().unwrap_or(0);
     let mut held = None;
     if most > 0 {
@@ -80,12 +88,24 @@ fn run(steps: &[Step]) -> i32 {
             Err(_) => return 1,
         }
     }
-    for s in steps {
+    let mut before = 0;
+    for (i, s) in steps.iter().enumerate() {
+        let slot = slots.filter(|_| s.pages > before).map(|slots| slots.get(i));
+        before = s.pages;
+        if let Some(slot) = slot {
+            slot.start_ns.store(sys::now_ns(), Relaxed);
+        }
         if let Some(h) = &mut held {
             h.resize(s.pages);
         }
+        if let Some(slot) = slot {
+            slot.end_ns.store(sys::now_ns(), Relaxed);
+        }
         if s.wait_us > 0 {
             sys::sleep_for(s.wait_us * 1000);
+        }
+        if let (Some(h), Some(_)) = (&mut held, slots) {
+            h.touch();
         }
         if s.iterations > 0 && !compute(s) {
             return 1;

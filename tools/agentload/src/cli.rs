@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The subcommands and their options.
 
+use agentload::cgroup::Knob;
 use agentload::generate::{self, Profile};
 use agentload::record::Record;
 use agentload::summary::Summary;
@@ -149,6 +150,9 @@ pub struct RunArgs {
     /// Give each framework the comm its plan says; otherwise all are `claude`.
     #[arg(long)]
     comm_from_plan: bool,
+    /// Write VALUE to FILE of every agent's cgroup, or that of AGENT; repeatable.
+    #[arg(long = "set", value_name = "[AGENT/]FILE=VALUE")]
+    knobs: Vec<Knob>,
     /// Iterations of the work loop per ms of CPU; calibrated at the start if not given. Give the
     /// same to all runs that are to be compared.
     #[arg(long, value_parser = positive)]
@@ -255,6 +259,7 @@ fn run_plan(a: &RunArgs) -> Result<bool> {
             mem: a.mem == Switch::On,
             work_per_ms: a.work_per_ms,
             comm: (!a.comm_from_plan).then(|| "claude".into()),
+            knobs: a.knobs.clone(),
         },
     )?;
     if let Some(out) = &a.out {

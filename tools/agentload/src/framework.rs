@@ -29,9 +29,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The shell command of a call. The shell stays: the burner is its child.
-    pub fn command(&self, call: &Call) -> String {
-        self.shell_line(&format!("--stages {}", burn::encode(&call.stages, self.work_per_ms, self.mem)))
+    /// The shell command of a call, which says in `slots` how it gets its memory. The shell
+    /// stays: the burner is its child.
+    pub fn command(&self, call: &Call, slots: Option<String>) -> String {
+        let mut args = format!("--stages {}", burn::encode(&call.stages, self.work_per_ms, self.mem));
+        if let Some(slots) = slots {
+            args += &format!(" --slots {slots}");
+        }
+        self.shell_line(&args)
     }
 
     /// A shell command that runs the burner with these arguments as the shell's child.
@@ -62,22 +67,25 @@ pub fn main(
     }
     sys::set_comm(set.comm.as_deref().unwrap_or(&agent.comm));
     let pages = if set.mem { work::pages(agent.base_mb) } else { 0 };
-    let _base = (pages > 0).then(|| work::Held::reserve(pages)).and_then(Result::ok).map(|mut h| {
+    let mut held = (pages > 0).then(|| work::Held::reserve(pages)).and_then(Result::ok);
+    if let Some(h) = &mut held {
         h.resize(pages);
-        h
-    });
+    }
+    let base = mem.base(index);
     // Commands are made before the run: no formatting on the way to a call.
-    let commands: Vec<Vec<CString>> = agent
-        .turns
-        .iter()
-        .map(|t| t.calls.iter().map(|c| CString::new(set.command(c)).unwrap_or_default()).collect())
-        .collect();
+    let mut step = base.step;
+    let mut command = |c: &Call| {
+        let line = set.command(c, mem.steps_from(step));
+        step += c.stages.len();
+        CString::new(line).unwrap_or_default()
+    };
+    let commands: Vec<Vec<CString>> =
+        agent.turns.iter().map(|t| t.calls.iter().map(&mut command).collect()).collect();
     sys::write_fd(ready, b"+");
     sys::close(ready);
     sys::read_fd(gate, &mut [0u8; 1]);
     sys::close(gate);
 
-    let base = mem.base(index);
     let start = mem.start().load(Relaxed);
     let slot = mem.agent(base.agent);
     let mut at = start + scaled_ns(agent.start_ms as f64, set.speedup);
@@ -89,6 +97,9 @@ pub fn main(
         }
         think(due, turn.wait_cpu_pct, set.work_per_ms);
         let woken = sys::now_ns();
+        if let Some(h) = &mut held {
+            h.touch();
+        }
         work::spin(work::iterations(turn.framework_ms, set.work_per_ms));
         let done = sys::now_ns();
         let t = mem.turn(base.turn + i);

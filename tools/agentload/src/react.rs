@@ -62,7 +62,7 @@ pub fn run(opt: &Options) -> Result<Vec<Round>> {
         comm: None,
     };
     let plan: Vec<Agent> = (0..opt.saturate.unwrap_or(3 * sys::online_cpus())).map(saturator).collect();
-    let mem = Shared::new(&plan).context("no memory for the records")?;
+    let mem = Shared::new(&plan, false).context("no memory for the records")?;
     let mut tree = Tree::new(&opt.cgroup)?;
     let dir = tree.add("react")?;
     let fleet = Fleet::start(&plan, &mut tree, &settings, &mem)?;

@@ -10,6 +10,7 @@ pub enum Record {
     Run(RunRecord),
     Call(CallRecord),
     Turn(TurnRecord),
+    Step(StepRecord),
     Agent(AgentRecord),
     Timeline(TimelineRecord),
 }
@@ -62,6 +63,32 @@ pub struct TurnRecord {
     pub cpu_ms: f64,
 }
 
+/// A stage of a call that needed more memory than the one before it, and got it. Times are ns since the
+/// start of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    pub agent: String,
+    pub call: u32,
+    pub stage: u32,
+    /// How much more, in MB (10^6 bytes).
+    pub mb: f64,
+    /// Before the first page was touched.
+    pub start_ns: u64,
+    /// After the last.
+    pub end_ns: u64,
+}
+
+/// What an agent's cgroup says of its memory when the agent has ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MemoryRecord {
+    /// memory.peak, in MB (10^6 bytes).
+    pub peak_mb: f64,
+    /// Processes killed for want of memory, whoever ran out of it.
+    pub oom_kills: u64,
+    /// How often it was throttled at memory.high.
+    pub throttled: u64,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AgentRecord {
     pub agent: String,
@@ -69,8 +96,11 @@ pub struct AgentRecord {
     pub turns: u32,
     pub calls: u32,
     pub failed_calls: u32,
-    /// When the agent's last turn ended, ns since the start of the run.
+    /// When the agent's last turn ended, ns since the start of the run; 0 if its framework died before.
     pub end_ns: u64,
+    /// Only of a run that holds memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryRecord>,
 }
 
 /// What one CPU ran, as runs of equal bins: for the timeline of the report.

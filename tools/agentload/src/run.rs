@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! A run: one framework process per agent, started together, and their records collected.
 
-use crate::cgroup::Tree;
+use crate::cgroup::{Knob, Tree};
 use crate::framework::{self, Settings};
 use crate::plan::{Agent, Call, Turn};
-use crate::record::{AgentRecord, CallRecord, Record, RunRecord, TurnRecord};
+use crate::record::{AgentRecord, CallRecord, MemoryRecord, Record, RunRecord, StepRecord, TurnRecord};
 use crate::shared::{self, Shared};
 use crate::timeline::Tracer;
 use crate::{sys, work};
@@ -31,6 +31,8 @@ pub struct Options {
     pub work_per_ms: Option<f64>,
     /// comm for all frameworks; None takes each agent's from the plan.
     pub comm: Option<String>,
+    /// Written to the agents' cgroups.
+    pub knobs: Vec<Knob>,
 }
 
 /// The signals a parent waits for.
@@ -59,15 +61,19 @@ pub fn run(plan: &[Agent], opt: &Options) -> Result<Vec<Record>> {
     let mut records = vec![Record::Run(head)];
     if opt.serial {
         let (alone, index) = serial_plan(plan, sys::online_cpus());
-        let mem = execute(&alone, opt, &settings, &mut records)?;
+        let (mem, _) = execute(&alone, opt, &settings, &mut records)?;
         if mem.agent(0).end_ns.load(Acquire) == 0 {
             bail!("the framework of the serial run died before its last call");
         }
         spread_serial(plan, &index, &mem, &mut records);
     } else {
+        let unknown = |k: &&Knob| k.agent.as_ref().is_some_and(|a| plan.iter().all(|p| p.agent != *a));
+        if let Some(knob) = opt.knobs.iter().find(unknown) {
+            bail!("--set {}/{}: the plan has no such agent", knob.agent.as_deref().unwrap_or(""), knob.file);
+        }
         warn_about_memory(plan, opt);
-        let mem = execute(plan, opt, &settings, &mut records)?;
-        collect(plan, &settings, &mem, &mut records);
+        let (mem, memory) = execute(plan, opt, &settings, &mut records)?;
+        collect(plan, &settings, &mem, memory, &mut records);
     }
     Ok(records)
 }
@@ -78,20 +84,33 @@ pub fn own_path() -> Result<String> {
     p.into_os_string().into_string().ok().context("this program's path is not UTF-8")
 }
 
-/// Starts the frameworks of a plan and waits for their end.
-fn execute(plan: &[Agent], opt: &Options, set: &Settings, records: &mut Vec<Record>) -> Result<Shared> {
-    let mem = Shared::new(plan).context("no memory for the records")?;
+/// Starts the frameworks of a plan and waits for their end; also what the memory of each came to, in
+/// the plan's order.
+fn execute(
+    plan: &[Agent],
+    opt: &Options,
+    set: &Settings,
+    records: &mut Vec<Record>,
+) -> Result<(Shared, Vec<MemoryRecord>)> {
+    let mem = Shared::new(plan, set.mem).context("no memory for the records")?;
     let mut tree = Tree::new(&opt.cgroup)?;
+    tree.knobs = opt.knobs.clone();
     let fleet = Fleet::start(plan, &mut tree, set, &mem)?;
     let mut tracer = if opt.timeline { Some(Tracer::start()?) } else { None };
     fleet.release(&mem);
-    let result = wait_all(plan.len(), &mem);
+    let died = |pid| {
+        if let Some(i) = fleet.pids.iter().position(|p| *p == pid) {
+            tree.kill(&plan[i].agent);
+        }
+    };
+    let result = wait_all(plan.len(), &mem, died);
     if let (Some(t), Ok(())) = (&mut tracer, &result) {
         let start = mem.start().load(Relaxed);
         records.extend(t.finish(start, &fleet.pids)?.into_iter().map(Record::Timeline));
     }
+    let memory = plan.iter().map(|a| tree.memory(&a.agent)).collect();
     drop(tree);
-    result.map(|()| mem)
+    result.map(|()| (mem, memory))
 }
 
 /// Frameworks that are set up and wait at the gate.
@@ -140,8 +159,9 @@ impl Fleet {
     }
 }
 
-/// Waits until all frameworks have ended; every 2 s a line of progress on stderr.
-fn wait_all(agents: usize, mem: &Shared) -> Result<()> {
+/// Waits until all frameworks have ended; every 2 s a line of progress on stderr. `died` is told of
+/// those that did not end well: a container ends with its first process.
+fn wait_all(agents: usize, mem: &Shared, died: impl Fn(i32)) -> Result<()> {
     let mut left = agents;
     let mut next = sys::now_ns() + 2_000_000_000;
     while left > 0 {
@@ -157,6 +177,7 @@ fn wait_all(agents: usize, mem: &Shared) -> Result<()> {
                     left -= 1;
                     if !sys::status_ok(status) {
                         eprintln!("agentload: framework {pid} ended with status {status:#x}");
+                        died(pid);
                     }
                 }
             }
@@ -166,12 +187,13 @@ fn wait_all(agents: usize, mem: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// All records of a normal run.
-fn collect(plan: &[Agent], set: &Settings, mem: &Shared, out: &mut Vec<Record>) {
+/// All records of a normal run; `memory` is that of each agent.
+fn collect(plan: &[Agent], set: &Settings, mem: &Shared, memory: Vec<MemoryRecord>, out: &mut Vec<Record>) {
     let start = mem.start().load(Relaxed);
-    for (i, a) in plan.iter().enumerate() {
+    for (i, (a, memory)) in plan.iter().zip(memory).enumerate() {
         let base = mem.base(i);
         let mut call_slot = base.call;
+        let mut step_slot = base.step;
         let mut calls = 0;
         let mut failed = 0;
         let mut turns = Vec::new();
@@ -194,6 +216,8 @@ fn collect(plan: &[Agent], set: &Settings, mem: &Shared, out: &mut Vec<Record>) 
                     out.push(Record::Call(r));
                 }
                 call_slot += 1;
+                out.extend(step_records(a, c, mem, step_slot, start).map(Record::Step));
+                step_slot += c.stages.len();
             }
         }
         let slot = mem.agent(base.agent);
@@ -205,8 +229,32 @@ fn collect(plan: &[Agent], set: &Settings, mem: &Shared, out: &mut Vec<Record>) 
             calls,
             failed_calls: failed,
             end_ns: since(&slot.end_ns, start),
+            memory: set.mem.then_some(memory),
         }));
     }
+}
+
+/// The stages of a call that grew and got all they wanted; their slots begin with `first`.
+fn step_records<'a>(
+    a: &'a Agent,
+    c: &'a Call,
+    mem: &'a Shared,
+    first: usize,
+    start: u64,
+) -> impl Iterator<Item = StepRecord> + 'a {
+    let mut before = 0.0;
+    c.stages.iter().enumerate().filter_map(move |(i, s)| {
+        let mb = s.mem_mb - std::mem::replace(&mut before, s.mem_mb);
+        let slot = mem.step(first + i);
+        (slot.end_ns.load(Relaxed) != 0).then(|| StepRecord {
+            agent: a.agent.clone(),
+            call: c.call,
+            stage: i as u32,
+            mb,
+            start_ns: since(&slot.start_ns, start),
+            end_ns: since(&slot.end_ns, start),
+        })
+    })
 }
 
 fn since(slot: &std::sync::atomic::AtomicU64, start: u64) -> u64 {

@@ -45,6 +45,10 @@ pub struct Summary {
     pub failed: usize,
     /// Agents whose framework did not reach its end.
     pub lost_agents: usize,
+    /// Time to get the memory of a stage of a call, in ms.
+    pub step_p95_ms: Option<f64>,
+    /// Processes killed for want of memory.
+    pub oom_kills: u64,
     pub work_per_ms: Option<f64>,
 }
 
@@ -94,6 +98,14 @@ impl Summary {
             makespan_s: calls.iter().map(|c| c.end_ns).max().unwrap_or(0) as f64 / 1e9,
             failed: calls.iter().filter(|c| !c.ok).count(),
             lost_agents: records.iter().filter(|r| matches!(r, Record::Agent(a) if a.end_ns == 0)).count(),
+            step_p95_ms: percentile(&step_ms(records, |_| true), 95.0),
+            oom_kills: records
+                .iter()
+                .map(|r| match r {
+                    Record::Agent(a) => a.memory.as_ref().map_or(0, |m| m.oom_kills),
+                    _ => 0,
+                })
+                .sum(),
             work_per_ms: records.iter().find_map(|r| match r {
                 Record::Run(r) => Some(r.work_per_ms),
                 _ => None,
@@ -105,6 +117,17 @@ impl Summary {
     pub fn all_well(&self) -> bool {
         self.failed == 0 && self.lost_agents == 0
     }
+}
+
+/// How long the stages of calls of `which` agents took to get their memory, in ms.
+pub fn step_ms(records: &[Record], which: impl Fn(&str) -> bool) -> Vec<f64> {
+    records
+        .iter()
+        .filter_map(|r| match r {
+            Record::Step(s) if which(&s.agent) => Some(s.end_ns.saturating_sub(s.start_ns) as f64 / 1e6),
+            _ => None,
+        })
+        .collect()
 }
 
 fn as_call(r: &Record) -> Option<&CallRecord> {
@@ -133,6 +156,9 @@ impl fmt::Display for Summary {
         }
         if let (Some(m), Some(p)) = (self.framework_mean_ms, self.framework_p95_ms) {
             writeln!(f, "framework latency: mean {m:.1} ms, p95 {p:.1} ms")?;
+        }
+        if let Some(p) = self.step_p95_ms {
+            writeln!(f, "memory of a stage: p95 {p:.1} ms, processes killed {}", self.oom_kills)?;
         }
         write!(f, "makespan {:.2} s, failed calls {}", self.makespan_s, self.failed)?;
         if self.lost_agents > 0 {

@@ -74,6 +74,31 @@ pub fn map_anonymous(bytes: usize, shared: bool) -> io::Result<*mut u8> {
     Ok(p.cast())
 }
 
+/// Memory that programs started later can map as well, by the descriptor.
+pub fn map_file(bytes: usize) -> io::Result<(*mut u8, i32)> {
+    // SAFETY: a new file that has no name, its descriptor is ours; mapped as long as it is.
+    unsafe {
+        let fd = libc::memfd_create(c"agentload".as_ptr(), 0);
+        if fd < 0 || libc::ftruncate(fd, bytes as libc::off_t) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((map_fd(fd, bytes)?, fd))
+    }
+}
+
+/// The first `bytes` of the memory behind the descriptor of [`map_file`].
+pub fn map_fd(fd: i32, bytes: usize) -> io::Result<*mut u8> {
+    // SAFETY: a new mapping at an address the kernel chooses; a bad descriptor is refused.
+    let p = unsafe {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, fd, 0)
+    };
+    if p == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(p.cast())
+}
+
 /// The calling process's signal mask with these signals blocked (or unblocked).
 pub fn mask_signals(signals: &[libc::c_int], block: bool) {
     let set = signal_set(signals);
