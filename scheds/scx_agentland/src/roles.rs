@@ -6,7 +6,7 @@
 
 use crate::facts::Facts;
 use crate::globs::Glob;
-use agentpolicy::{Facts as Exec, Role};
+use agentpolicy::{Facts as Exec, Found, Role};
 use std::collections::HashMap;
 
 /// Number of an agent, or of a cgroup outside agents; never used again.
@@ -148,9 +148,16 @@ impl Table {
         };
         let new_session = parent.is_none_or(|p| p.facts.session != facts.session);
         let like_parent = !new_session && parent.is_some_and(|p| p.facts.comm == facts.comm);
-        let shell = is_shell(&facts.comm);
-        let verdict =
-            agentpolicy::found(role, false, shell, like_parent, new_session, self.frameworks(group));
+        let parent_init = parent.is_some_and(|p| is_init(&p.facts.comm));
+        let verdict = agentpolicy::found(&Found {
+            parent_role: role,
+            frameworks: self.frameworks(group),
+            known_comm: false,
+            shell: is_shell(&facts.comm),
+            like_parent,
+            new_session,
+            parent_init,
+        });
         let direct = role == Role::Framework;
         match work {
             Some(call @ Work::Call(_)) => (call, false, false),
@@ -212,6 +219,10 @@ impl Table {
 /// True if a comm is that of a shell. One with replaced characters may be longer than the kernel's.
 fn is_shell(comm: &str) -> bool {
     comm.len() < 16 && agentpolicy::is_shell(comm)
+}
+
+fn is_init(comm: &str) -> bool {
+    comm.len() < 16 && agentpolicy::is_init(comm)
 }
 
 #[cfg(test)]
