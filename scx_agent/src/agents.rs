@@ -570,6 +570,7 @@ enum Decoded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn bytes(e: &bpf_intf::agent_event) -> &[u8] {
         // SAFETY: plain integers, initialised as a whole by zeroed().
@@ -631,6 +632,31 @@ mod tests {
             [false, true],
             "a label is free"
         );
+    }
+
+    proptest! {
+        /// The kernel half is trusted, but a version that does not fit must not end the daemon.
+        #[test]
+        fn any_record_is_taken_or_counted(
+            records in prop::collection::vec((0u32..14, prop::collection::vec(any::<u8>(), 0..700)), 1..20),
+        ) {
+            let mut a = Agents::new(Path::new("/nonexistent"), Logs::default(), None, 1);
+            for (type_, bytes) in records {
+                let mut record = bytes;
+                if let Some(head) = record.get_mut(..4) {
+                    head.copy_from_slice(&type_.to_ne_bytes());
+                }
+                // Few slots, so that records meet.
+                if let Some(group) = record.get_mut(4..8) {
+                    group.copy_from_slice(&(type_ % 3).to_ne_bytes());
+                }
+                let short = record.len() < size_of::<bpf_intf::agent_event>();
+                let before = a.malformed;
+                a.handle(&record);
+                prop_assert!(!short || a.malformed == before + 1);
+            }
+            prop_assert!(a.counts().0 <= 3);
+        }
     }
 
     #[test]

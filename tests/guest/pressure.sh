@@ -33,7 +33,7 @@ old=$!
 sleep 2.5
 enter agents/new sh -c "agentload burn --stages $(growing 20 20 300); exit 0" &
 new=$!
-wait_for 60 said 'agent "new".*\(younger burst\|share of headroom\)'
+wait_for 60 said 'agent "new".*\(later burst\|share of headroom\)'
 fact new_held $?
 wait $old
 fact old_status $?

@@ -170,6 +170,7 @@ fn get(stream: &UnixStream, path: &str, patience: Option<Duration>) -> Result<Bu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::os::unix::net::UnixListener;
 
     const ID: &str = "4fd1c2aa00114fd1c2aa00114fd1c2aa00114fd1c2aa00114fd1c2aa00114fd1";
@@ -213,6 +214,22 @@ mod tests {
         let event = format!(r#"{{"Type":"container","Action":"start","Actor":{{"ID":"{ID}"}}}}"#);
         let (path, _) = once(dir.path(), format!("HTTP/1.0 200 OK\r\n\r\n{event}\nnonsense\n{event}\n"));
         assert_eq!(Starts::listen(&connect(&path).unwrap()).unwrap().collect::<Vec<_>>(), [ID, ID]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_answer_is_taken_or_refused(
+            head in "(HTTP/1.[01] 200 OK\r\n|\\PC{0,30}\r\n){0,3}(\r\n)?",
+            body in "(\\[|\\{|\"Id\"|:|,|\"[0-9a-f]{0,70}\"|\\PC){0,12}",
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let (path, _) = once(dir.path(), format!("{head}{body}"));
+            for id in list(&path).unwrap_or_default() {
+                prop_assert!(is_id(&id));
+            }
+        }
     }
 
     #[test]

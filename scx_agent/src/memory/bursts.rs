@@ -6,16 +6,17 @@ use super::controller::Controller;
 use super::limit::Limit;
 use super::policy::{self, Burst};
 use crate::agents::Phase;
+use std::cmp::Reverse;
 use std::io;
 use std::time::Instant;
 
 impl Controller {
-    /// Shares what the host has left among the bursts, oldest first.
+    /// Shares what the host has left among the bursts: the most important first, of equals the oldest.
     pub(super) fn share(&mut self) {
         self.shared = Instant::now();
         let mut ids: Vec<u64> =
             self.agents.iter().filter(|(_, a)| a.phase == Phase::Tool).map(|(id, _)| *id).collect();
-        ids.sort_by_key(|id| self.agents[id].since);
+        ids.sort_by_cached_key(|id| (Reverse(self.agents[id].cgroup.weight()), self.agents[id].since));
         let mut bursts = Vec::new();
         let mut shared = Vec::new();
         for id in ids {

@@ -144,6 +144,30 @@ fn pressure_holds_bursts_but_no_framework() {
 }
 
 #[test]
+fn the_important_burst_goes_on_and_the_other_gives_back() {
+    use std::os::unix::fs::MetadataExt;
+    let mut b = bench("weights", 200);
+    let dir = b.root.0.join("agents/important");
+    fs::create_dir(&dir).unwrap();
+    for file in fs::read_dir(b.file("")).unwrap().flatten() {
+        fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+    }
+    fs::write(dir.join("cpu.weight"), "400").unwrap();
+    let id = fs::metadata(&dir).unwrap().ino();
+    b.c.handle(Message::Found { id, name: "important".into() }, b.now);
+    b.phase(Phase::Tool);
+    b.c.handle(Message::Phase { id, to: Phase::Tool, at: Instant::now() }, b.now);
+    b.uses(900);
+    fs::write(dir.join("memory.current"), (900 * MB).to_string()).unwrap();
+    b.c.look = scarce;
+    b.tick(1);
+    let high = |file: PathBuf| fs::read_to_string(file).unwrap().trim().parse::<u64>().unwrap();
+    assert!(high(dir.join("memory.high")) > 900 * MB, "the newer one, but of more weight");
+    let left = high(b.file("memory.high"));
+    assert!(left < 900 * MB, "{left}");
+}
+
+#[test]
 fn a_failed_write_is_no_end() {
     let mut b = bench("failed", 200);
     // Writes fail as on a read-only cgroupfs, even for root.

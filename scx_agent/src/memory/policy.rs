@@ -3,16 +3,17 @@
 //!
 //! An agent that waits for its model is held to its baseline (what it used in such waits) plus
 //! slack. Bursts of tool calls are free while the host has memory. Under pressure, what the host
-//! has left is shared among the bursts: the oldest goes on, the newest waits.
+//! has left is shared among the bursts: the most important goes on, of
+//! equals the oldest; the last waits.
 
 use super::limit::{Limit, MB};
 use std::time::Duration;
 
 /// The least a limit moves: smaller changes are not worth a write.
 const STEP_MIN: u64 = 4 * MB;
-/// What the oldest burst may grow by between two decisions, however little the host has left: so
+/// What the first burst may grow by between two decisions, however little the host has left: so
 /// one of them always gets to its end and gives its memory back.
-const OLDEST_GROWTH: u64 = 8 * MB;
+const FIRST_GROWTH: u64 = 8 * MB;
 /// What a burst that does not grow may use more than it does, so that it can begin to.
 const IDLE_GROWTH: u64 = 16 * MB;
 /// How long after it has grown a burst counts as one that does: they do not grow evenly.
@@ -193,12 +194,12 @@ pub struct Grant {
 }
 
 /// Shares the host's `headroom` (available minus reserve, in bytes; may be negative) among
-/// `bursts`, oldest first.
+/// `bursts`, the most important first, of equals the oldest.
 ///
-/// Every burst keeps its floor, and the oldest all it has. What the others hold above the floor is
-/// theirs, oldest first, as far as the pool goes; of the newest, at most an eighth is taken back at
+/// Every burst keeps its floor, and the first all it has. What the others hold above the floor is
+/// theirs, in this order, as far as the pool goes; of the last, at most an eighth is taken back at
 /// a time. What is then left goes to those that need it now by weight, each half as much as the one
-/// before it, so that the newest are throttled first.
+/// before it, so that the last are throttled first.
 pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let held = |b: &Burst| b.current.saturating_sub(b.bounds.floor);
     let all_held = bursts.iter().map(held).fold(0u64, u64::saturating_add);
@@ -217,19 +218,19 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
         .collect();
     let claims = claims(bursts);
     let all_claims: f64 = claims.iter().sum();
-    let mut oldest = true;
+    let mut first = true;
     let grants = bursts.iter().zip(kept).zip(claims).map(|((b, keep), claim)| {
         let extra = if all_claims > 0.0 { (pool as f64 * (claim / all_claims)) as u64 } else { 0 };
-        let (wanted, rule) = if claim > 0.0 && oldest {
-            (b.current.saturating_add(extra.max(OLDEST_GROWTH)), "oldest burst goes on")
+        let (wanted, rule) = if claim > 0.0 && first {
+            (b.current.saturating_add(extra.max(FIRST_GROWTH)), "first burst goes on")
         } else if keep < held(b) {
-            ((b.bounds.floor + keep).max(b.current / 8 * 7), "younger burst gives back")
+            ((b.bounds.floor + keep).max(b.current / 8 * 7), "later burst gives back")
         } else if claim > 0.0 {
             (b.current.saturating_add(extra), "share of headroom by weight")
         } else {
             (b.current.saturating_add(IDLE_GROWTH), "burst does not grow")
         };
-        oldest = oldest && claim == 0.0;
+        first = first && claim == 0.0;
         Grant { high: b.bounds.apply(wanted), rule }
     });
     grants.collect()

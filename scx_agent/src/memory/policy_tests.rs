@@ -94,16 +94,16 @@ fn burst(current_mb: u64, needs: bool) -> Burst {
 }
 
 #[test]
-fn the_newest_burst_is_throttled_first() {
+fn the_last_burst_is_throttled_first() {
     let grants = share(&[burst(1000, true), burst(1000, true), burst(1000, true)], 0);
-    assert_eq!(grants[0].rule, "oldest burst goes on");
+    assert_eq!(grants[0].rule, "first burst goes on");
     assert!(grants[0].high > Limit::Bytes(1000 * MB));
     assert_eq!(grants[2].high, Limit::Bytes(1000 * MB), "keeps what it has, gets no more");
     let grants = share(&[burst(1000, false), burst(1000, false)], -1_000_000 * MB as i64);
-    assert_eq!(grants[0].rule, "burst does not grow", "the oldest keeps what it has");
+    assert_eq!(grants[0].rule, "burst does not grow", "the first keeps what it has");
     let grants = share(&[burst(1000, true), burst(1000, true)], -100 * MB as i64);
     assert!(grants[0].high > Limit::Bytes(1000 * MB));
-    assert_eq!(grants[1].rule, "younger burst gives back");
+    assert_eq!(grants[1].rule, "later burst gives back");
     assert!(grants[1].high < Limit::Bytes(1000 * MB) && grants[1].high >= Limit::Bytes(874 * MB));
 }
 
@@ -171,7 +171,7 @@ proptest! {
             prop_assert!(respects(g.high, &b.bounds), "{b:?} {g:?}");
             growth += g.high.bytes().saturating_sub(b.current.max(b.bounds.floor));
         }
-        let spare = (bursts.len() as u64 + 1) * (OLDEST_GROWTH + IDLE_GROWTH);
+        let spare = (bursts.len() as u64 + 1) * (FIRST_GROWTH + IDLE_GROWTH);
         prop_assert!(growth <= headroom.max(0) as u64 + spare, "{growth} of {headroom}");
         prop_assert_eq!(share(&bursts, headroom), grants);
     }

@@ -4,11 +4,12 @@ use super::super::Listen;
 use super::*;
 use crate::agents::{Phase, Span};
 use crate::view::{Agent, Totals};
+use proptest::prelude::*;
 
 /// A stream of prepared bytes.
-struct Bytes(&'static [u8]);
+struct Bytes<'a>(&'a [u8]);
 
-impl Read for Bytes {
+impl Read for Bytes<'_> {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
         // As a slow sender would.
         let n = self.0.len().min(to.len()).min(7);
@@ -18,9 +19,20 @@ impl Read for Bytes {
     }
 }
 
-impl Timed for Bytes {
+impl Timed for Bytes<'_> {
     fn wait_at_most(&self, _: Duration) -> io::Result<()> {
         Ok(())
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_request_or_refused(line in "(GET|POST|\\PC{0,5}) /?\\PC{0,20}( HTTP/1.[01])?", rest in prop::collection::vec(any::<u8>(), 0..200)) {
+        let request = [line.as_bytes(), b"\r\n", &rest].concat();
+        match read_path(&mut Bytes(&request)).unwrap() {
+            Ok(path) => prop_assert!(!path.contains('?')),
+            Err(status) => prop_assert!(status.starts_with('4')),
+        }
     }
 }
 
@@ -34,8 +46,8 @@ fn requests() {
     {
         assert_eq!(path(bad), Err("400 Bad Request"), "{bad:?}");
     }
-    let long: &'static [u8] = Box::leak([b"GET /".as_slice(), &[b'a'; 20_000]].concat().into_boxed_slice());
-    assert!(path(long).is_err());
+    let long = [b"GET /".as_slice(), &[b'a'; 20_000]].concat();
+    assert!(read_path(&mut Bytes(&long)).unwrap().is_err());
 }
 
 fn agent(name: &str, labelled: bool) -> Agent {
