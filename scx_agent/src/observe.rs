@@ -10,7 +10,7 @@ use std::io::Read;
 use std::mem::MaybeUninit;
 
 /// What is loaded: nothing that calls into sched_ext or is called by it.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 15] = [
     "on_exec",
     "on_over_high",
     "on_setpgid",
@@ -21,6 +21,7 @@ const PROGRAMS: [&str; 14] = [
     "ask_task",
     "ask_call",
     "tag_agent",
+    "name_agent",
     "observe_start",
     "observe_tasks",
     "observe_fork",

@@ -91,8 +91,9 @@ impl<'a> Scheduler<'a> {
         skel.progs.on_setpgid.set_autoload(seen("security_task_setpgid"));
         let probed = memory.is_some() && seen(memory::PROBED);
         skel.progs.on_over_high.set_autoload(probed);
-        skel.progs.on_over_high.set_autoattach(false); // its own try, see probe()
-                                                       // All or none: see bpf/inside.bpf.h.
+        // Has a try of its own, see probe().
+        skel.progs.on_over_high.set_autoattach(false);
+        // All or none: see bpf/inside.bpf.h.
         let inside = ["percpu_down_write", "percpu_up_write", "cgroup_can_fork", "exit_signals"];
         let inside = !opts.no_sched && inside.into_iter().all(seen);
         skel.progs.on_move_begins.set_autoload(inside);
