@@ -151,17 +151,12 @@ static __always_inline void framework_count(struct task_struct *p, struct task_c
 	}
 }
 
-/* @p is of an opaque sandbox. */
-static __always_inline void role_sandboxed(struct task_struct *p, struct task_ctx *tctx, u64 now)
-{
-	tctx->role = ROLE_SANDBOX;
-	rule_inc(RULE_SANDBOX);
-	evidence_note(p, tctx, RULE_SANDBOX, now);
-}
-
-/* @p came first in the agent @grp and runs a sandbox: that is all that will be seen of this agent. */
-static __noinline void group_becomes_opaque(struct task_struct *p, struct task_ctx *tctx,
-					    struct group *grp, u64 now)
+/*
+ * @p is of a sandbox, and so all of its agent @grp, of which no more will be
+ * seen: told when it came first in that agent, or of one that is known for it.
+ */
+static __noinline void role_sandboxed(struct task_struct *p, struct task_ctx *tctx,
+				      struct group *grp, u64 now)
 {
 	bool runnable = tctx->counted_runnable;
 	u32 old;
@@ -169,7 +164,9 @@ static __noinline void group_becomes_opaque(struct task_struct *p, struct task_c
 	if (!grp)
 		return;
 	role_drop(tctx, now);
-	role_sandboxed(p, tctx, now);
+	tctx->role = ROLE_SANDBOX;
+	rule_inc(RULE_SANDBOX);
+	evidence_note(p, tctx, RULE_SANDBOX, now);
 	if (runnable)
 		runnable_count(tctx, now);
 	old = grp->flags;
@@ -309,12 +306,8 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	if (!(grp->flags & GROUP_AGENT))
 		goto out;
 
-	if (grp->flags & GROUP_OPAQUE) {
-		role_sandboxed(p, tctx, now);
-		goto out;
-	}
-	if (!grp->nr_frameworks && executable_is_sandbox(p)) {
-		group_becomes_opaque(p, tctx, grp, now);
+	if ((grp->flags & GROUP_OPAQUE) || (!grp->nr_frameworks && executable_is_sandbox(p))) {
+		role_sandboxed(p, tctx, grp, now);
 		goto out;
 	}
 	leader = p->group_leader;
@@ -443,7 +436,7 @@ __noinline int role_exec(struct task_struct *p __arg_trusted, struct task_ctx *t
 	/* What came first has become a sandbox, on its way through a shell or a service manager maybe. */
 	if ((v.rule == RULE_ENTRY || (v.rule == RULE_REEXEC && tctx->rule != RULE_COMM)) &&
 	    executable_is_sandbox(p)) {
-		group_becomes_opaque(p, tctx, grp, now);
+		role_sandboxed(p, tctx, grp, now);
 		return 0;
 	}
 	if (v.rule == RULE_MARK)
