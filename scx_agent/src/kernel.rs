@@ -7,6 +7,7 @@ use crate::bpf_intf::{
 };
 use crate::bpf_skel::BpfSkel;
 use anyhow::{Context, Result};
+use libbpf_rs::btf::{types::Func, Btf};
 use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
@@ -86,6 +87,22 @@ impl Kernel {
             }
         }
         anyhow::bail!("the kernel has no memory for it now")
+    }
+}
+
+/// What the running kernel's BTF describes.
+#[derive(Debug)]
+pub struct Types(Option<Btf<'static>>);
+
+impl Types {
+    /// Nothing is known of a kernel without BTF.
+    pub fn read() -> Types {
+        Types(Btf::from_vmlinux().ok())
+    }
+
+    /// True if the kernel has `function`.
+    pub fn function(&self, function: &str) -> bool {
+        self.0.as_ref().is_some_and(|b| b.type_by_name::<Func<'_>>(function).is_some())
     }
 }
 

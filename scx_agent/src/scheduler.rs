@@ -10,7 +10,7 @@ use crate::containers;
 use crate::daemon::Daemon;
 use crate::explain;
 use crate::globs::{Glob, CI_GLOB, CONTAINER_GLOBS, FRAMEWORK_COMMS, FRAMEWORK_WORDS, GENERIC_COMMS};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Types};
 use crate::lines::Lines;
 use crate::memory;
 use crate::metrics;
@@ -81,12 +81,8 @@ impl<'a> Scheduler<'a> {
         .context("cannot open the kernel half; is /sys/kernel/btf/vmlinux that of the running kernel?")?;
         skel.struct_ops.agent_ops_mut().exit_dump_len = opts.exit_dump_len;
         set_knobs(&mut skel, opts)?;
-        let btf = libbpf_rs::btf::Btf::from_vmlinux().ok();
-        let seen = |function: &str| {
-            let named =
-                |b: &libbpf_rs::btf::Btf| b.type_by_name::<libbpf_rs::btf::types::Func>(function).is_some();
-            btf.as_ref().is_some_and(named)
-        };
+        let types = Types::read();
+        let seen = |function: &str| types.function(function);
         // Without it (no CONFIG_SECURITY) jobs of shells are told by their execs alone.
         skel.progs.on_setpgid.set_autoload(seen("security_task_setpgid"));
         let probed = memory.is_some() && seen(memory::PROBED);

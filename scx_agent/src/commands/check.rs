@@ -2,6 +2,7 @@
 //! `scx_agent check`.
 
 use super::ask;
+use crate::kernel::Types;
 use crate::memory::PROBED;
 use crate::preflight::{Host, Need};
 use anyhow::{bail, Result};
@@ -57,9 +58,7 @@ fn lines(host: &Host) -> Vec<Line> {
     all.extend(cgroups(host));
     all.extend(memory(host));
     if btf {
-        let types = libbpf_rs::btf::Btf::from_vmlinux().ok();
-        let named = |b: &libbpf_rs::btf::Btf| b.type_by_name::<libbpf_rs::btf::types::Func>(PROBED).is_some();
-        all.push(probe(types.as_ref().is_some_and(named), &host.read("/proc/kallsyms")));
+        all.push(probe(Types::read().function(PROBED), &host.read("/proc/kallsyms")));
     }
     all
 }

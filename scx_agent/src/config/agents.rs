@@ -2,36 +2,32 @@
 //! `[agents.NAME]`: kinds of agents that a user adds.
 
 use super::file::{article, Parser, Place};
-use super::keys::nearest;
-use crate::cli;
-use crate::containers::{parse_name, Label};
-use crate::globs::Glob;
+use super::keys::{nearest, Key};
 use toml::de::DeValue;
 use toml::Spanned;
 
 /// The table that holds them.
 pub const TABLE: &str = "agents";
-const KEYS: [&str; 5] = ["comms", "args", "cgroups", "containers", "labels"];
+/// What a kind may have: lists, each of which adds to that of a key.
+const LISTS: [(&str, &str); 5] = [
+    ("comms", "framework_comms"),
+    ("args", "framework_args"),
+    ("cgroups", "agent_cgroups"),
+    ("containers", "agent_containers"),
+    ("labels", "agent_labels"),
+];
 
 /// One kind of agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     pub name: String,
-    /// Comms of its framework.
-    pub comms: Vec<String>,
-    /// Words in the path of its script, where that runs in an interpreter.
-    pub args: Vec<String>,
-    /// Globs of its cgroups.
-    pub cgroups: Vec<String>,
-    /// Names of its containers.
-    pub containers: Vec<String>,
-    /// Labels of its containers.
-    pub labels: Vec<String>,
+    /// Keys that it adds to, and what.
+    pub lists: Vec<(&'static str, Vec<String>)>,
     pub place: Place,
 }
 
 /// Reads the table; what is wrong with it goes to `parser`.
-pub fn parse(parser: &mut Parser<'_>, table: &Spanned<DeValue<'_>>) -> Vec<Agent> {
+pub fn parse(parser: &mut Parser<'_>, table: &Spanned<DeValue<'_>>, keys: &[Key]) -> Vec<Agent> {
     let at = table.span().start;
     let DeValue::Table(kinds) = table.get_ref() else {
         let what = article(table.get_ref());
@@ -46,44 +42,27 @@ pub fn parse(parser: &mut Parser<'_>, table: &Spanned<DeValue<'_>>) -> Vec<Agent
             parser.problem(at, format_args!("agents.{:?}: this is {what}, expected a table", name.get_ref()));
             continue;
         };
-        let place = parser.place(at);
-        let mut agent = Agent {
-            name: name.get_ref().to_string(),
-            comms: Vec::new(),
-            args: Vec::new(),
-            cgroups: Vec::new(),
-            containers: Vec::new(),
-            labels: Vec::new(),
-            place,
-        };
+        let mut agent =
+            Agent { name: name.get_ref().to_string(), lists: Vec::new(), place: parser.place(at) };
         let mut well = true;
-        for (key, value) in fields {
-            let at = key.span().start;
-            let list = match &**key.get_ref() {
-                "comms" => texts(parser, value, "comms", |s| cli::parse_comm(s).map(drop)),
-                "args" => texts(parser, value, "args", |s| cli::parse_word(s).map(drop)),
-                "cgroups" => texts(parser, value, "cgroups", |s| s.parse::<Glob>().map(drop)),
-                "containers" => texts(parser, value, "containers", |s| parse_name(s).map(drop)),
-                "labels" => texts(parser, value, "labels", |s| s.parse::<Label>().map(drop)),
-                other => {
-                    let near = nearest(other, KEYS.into_iter()).map(|n| format!(": did you mean `{n}`?"));
-                    let hint =
-                        near.unwrap_or(", but `comms`, `args`, `cgroups`, `containers` and `labels`".into());
-                    parser.problem(at, format_args!("an agent has no key {other:?}{hint}"));
-                    None
-                }
+        for (field, value) in fields {
+            let Some((list, key)) = LISTS.into_iter().find(|(list, _)| list == field.get_ref()) else {
+                let other = field.get_ref();
+                let near =
+                    nearest(other, LISTS.into_iter().map(|l| l.0)).map(|n| format!(": did you mean `{n}`?"));
+                let hint =
+                    near.unwrap_or(", but `comms`, `args`, `cgroups`, `containers` and `labels`".into());
+                parser.problem(field.span().start, format_args!("an agent has no key {other:?}{hint}"));
+                well = false;
+                continue;
             };
-            match (&**key.get_ref(), list) {
-                ("comms", Some(list)) => agent.comms = list,
-                ("args", Some(list)) => agent.args = list,
-                ("containers", Some(list)) => agent.containers = list,
-                ("labels", Some(list)) => agent.labels = list,
-                (_, Some(list)) => agent.cgroups = list,
-                (_, None) => well = false,
+            let Some(as_option) = keys.iter().find(|k| k.name == key) else { continue };
+            match texts(parser, value, list, |s| as_option.try_value(s)) {
+                Some(texts) => agent.lists.push((key, texts)),
+                None => well = false,
             }
         }
-        let lists = [&agent.comms, &agent.args, &agent.cgroups, &agent.containers, &agent.labels];
-        if well && lists.iter().all(|l| l.is_empty()) {
+        if well && agent.lists.iter().all(|(_, list)| list.is_empty()) {
             parser.problem(
                 at,
                 format_args!(

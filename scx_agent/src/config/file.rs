@@ -116,7 +116,7 @@ pub fn parse(text: &str, path: &Path, keys: &[Key]) -> Result<Contents, Vec<Prob
     for (name, value) in table.get_ref() {
         let name_at = name.span().start;
         if name.get_ref() == agents::TABLE {
-            contents.agents = agents::parse(&mut parser, value);
+            contents.agents = agents::parse(&mut parser, value, keys);
             continue;
         }
         let Some(key) = keys.iter().find(|k| k.name == **name.get_ref()) else {

@@ -163,14 +163,7 @@ fn merge(contents: Vec<Contents>) -> BTreeMap<String, Vec<Setting>> {
         }
     }
     for a in agents.into_values() {
-        let lists = [
-            ("framework_comms", a.comms),
-            ("framework_args", a.args),
-            ("agent_cgroups", a.cgroups),
-            ("agent_containers", a.containers),
-            ("agent_labels", a.labels),
-        ];
-        for (key, values) in lists {
+        for (key, values) in a.lists {
             if !values.is_empty() {
                 let setting = Setting { key: key.into(), values, place: a.place.clone() };
                 settings.entry(key.to_string()).or_insert_with(Vec::new).push(setting);

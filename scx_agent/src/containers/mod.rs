@@ -5,7 +5,7 @@
 mod api;
 mod options;
 
-pub use options::{parse_name, Label, Options};
+pub use options::Options;
 
 use crate::kernel::{Kernel, Named};
 use anyhow::{bail, Context, Result};

@@ -54,7 +54,7 @@ impl FromStr for Label {
 ///
 /// # Errors
 /// It is empty, too long, or matches all of them.
-pub fn parse_name(s: &str) -> Result<String, String> {
+fn parse_name(s: &str) -> Result<String, String> {
     match s {
         "" => Err("a container's name is not empty".into()),
         s if s.len() >= 64 => Err(format!("a glob of at most 63 bytes is supported, this has {}", s.len())),

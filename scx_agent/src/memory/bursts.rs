@@ -14,20 +14,21 @@ impl Controller {
     /// Shares what the host has left among the bursts: the most important first, of equals the oldest.
     pub(super) fn share(&mut self) {
         self.shared = Instant::now();
-        let mut ids: Vec<u64> =
-            self.agents.iter().filter(|(_, a)| a.phase == Phase::Tool).map(|(id, _)| *id).collect();
-        ids.sort_by_cached_key(|id| (Reverse(self.agents[id].cgroup.weight()), self.agents[id].since));
-        let mut bursts = Vec::new();
-        let mut shared = Vec::new();
-        for id in ids {
+        let begun: Vec<(u64, Instant)> = self
+            .agents
+            .iter()
+            .filter(|(_, a)| a.phase == Phase::Tool)
+            .map(|(id, a)| (*id, a.since))
+            .collect();
+        let mut found = Vec::new();
+        for (id, since) in begun {
             match self.burst(id) {
-                Ok((burst, found)) => {
-                    bursts.push(burst);
-                    shared.push((id, found));
-                }
+                Ok((burst, high)) => found.push((burst, since, (id, high))),
                 Err(e) => self.trouble(id, e.into()),
             }
         }
+        found.sort_by_key(|(burst, since, _)| (Reverse(burst.weight), *since));
+        let (bursts, shared): (Vec<Burst>, Vec<_>) = found.into_iter().map(|(b, _, s)| (b, s)).unzip();
         let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
         for ((id, found), grant) in shared.into_iter().zip(policy::share(&bursts, headroom)) {
             if policy::worth(found, grant.high) {
