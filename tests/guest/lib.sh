@@ -32,7 +32,8 @@ start_scheduler() {
 	shift
 	scx_agent "$@" </dev/null >/out/$log.out 2>/out/$log.err &
 	scheduler=$!
-	wait_for 60 state_is enabled && return
+	# Until it has looked at what there is: what is made later, it finds later.
+	wait_for 60 state_is enabled && wait_for 60 grep -q 'is scheduling' /out/$log.out && return
 	echo "scx_agent was not enabled:"
 	cat /out/$log.err
 	exit 1
