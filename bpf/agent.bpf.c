@@ -311,8 +311,8 @@ void BPF_STRUCT_OPS(agent_exit_task, struct task_struct *p, struct scx_exit_task
 		role_drop(tctx, scx_bpf_now());
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *bprm)
+/* @p, the current task, has exec'd. */
+__noinline int exec_seen(struct task_struct *p __arg_trusted)
 {
 	struct task_ctx *tctx = task_ctx(p);
 	struct cpu_ctx *cctx;
@@ -320,13 +320,14 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 	u64 now;
 	u32 call;
 
-	if (!tctx)
+	/* Seen already, see on_exec_again(). */
+	if (!tctx || tctx->exec_id == (u32)p->self_exec_id)
 		return 0;
 	now = scx_bpf_now();
 	role_refresh(p, tctx, now);
 	grp = group_at(tctx->group);
 	if (!grp)
-		return 0;
+		goto out;
 	if ((grp->flags & GROUP_CANDIDATE) && framework_shows(p)) {
 		group_becomes_agent(grp, tctx->group, NULL);
 		role_place(p, tctx, now);
@@ -349,9 +350,25 @@ int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *b
 		cctx->key = task_key(p, tctx, now, false);
 out:
 	tctx->forked = 0;
-	if (check_roles)
-		tctx->exec_id = p->self_exec_id;
+	tctx->exec_id = p->self_exec_id;
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *p, s32 old_pid, struct linux_binprm *bprm)
+{
+	return exec_seen(p);
+}
+
+/*
+ * The kernel does not run a program while the same one is under way on that
+ * CPU, and where tracepoints are preemptible (7.2 is so) a task that preempts
+ * one in the middle of an exec would exec unseen. Another program is run.
+ */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec_again, struct task_struct *p, s32 old_pid, struct linux_binprm *bprm)
+{
+	return exec_seen(p);
 }
 
 /* Before a task changes its process group, or another's; see role_job(). */

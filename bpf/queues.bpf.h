@@ -66,12 +66,15 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 		base = &tctx->base_ns;
 		quantum_end = &tctx->quantum_end_ns;
 	} else if (c) {
-		if (c->detached && tctx->role == ROLE_TOOL) {
+		/* What exits is not left running: it gives back what the call had. */
+		bool left = c->detached && !(p->flags & PF_EXITING);
+
+		if (left && tctx->role == ROLE_TOOL) {
 			tctx->role = ROLE_HELPER;
 			if (!c->hook)
 				rule_inc(RULE_LEFT);
 		}
-		if (c->detached && !c->hook && grp->phase == PHASE_LLM_WAIT)
+		if (left && !c->hook && grp->phase == PHASE_LLM_WAIT)
 			return now + background_delay_ns;
 		service = c->service_ns;
 		cpu = c->cpu_ns;

@@ -562,8 +562,7 @@ static __always_inline s32 task_begins(struct task_struct *p, struct task_struct
 	if (!tctx)
 		return -ENOMEM;
 	tctx->slept_at_ns = now;
-	if (check_roles)
-		tctx->exec_id = p->self_exec_id;
+	tctx->exec_id = p->self_exec_id;
 	if (parent) {
 		pctx = task_ctx(parent);
 		if (pctx) {

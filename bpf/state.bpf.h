@@ -164,7 +164,7 @@ struct task_ctx {
 	u64 slept_at_ns;
 	u64 cpu_ns;		/* since it was forked */
 	u64 script;		/* of a framework: see struct program */
-	u32 exec_id;		/* of the exec that its role was told at, with check_roles */
+	u32 exec_id;		/* of the exec that its role was told at */
 	/* A shell that reads commands: its last job. */
 	s32 job_pgid;		/* as the shell sees it */
 	u32 job_call;		/* slot */
