@@ -19,11 +19,12 @@
  * A task that wakes up goes to an idle CPU at once. If there is none, it is
  * put on a queue for the whole machine, ordered by rank, and takes the CPU
  * that runs the lowest-ranked task. Long calls have a second queue, which runs
- * when the first is empty or its head has waited for long. Tasks that can run
- * on one CPU only have a queue for that CPU.
+ * when the first is empty or its head has waited for long, and agents in the
+ * background a third. Tasks that can run on one CPU only have a queue for that
+ * CPU.
  *
  * Trade-offs and known limits
- * - Two queues and their locks for the machine: fine for tens of CPUs.
+ * - Three queues and their locks for the machine: fine for tens of CPUs.
  * - cpu.weight is for the machine as a whole, and not for cgroups inside an
  *   agent; cpu.max is for all.
  * - Ranking by attained service lets long calls wait while short ones keep
@@ -51,6 +52,7 @@
 #include "service.bpf.h"
 #include "release.bpf.h"
 #include "tick.bpf.h"
+#include "setting.bpf.h"
 #include "ask.bpf.h"
 #include "observe.bpf.h"
 
@@ -62,6 +64,7 @@ s32 BPF_STRUCT_OPS(agent_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wa
 {
 	struct task_ctx *tctx = task_ctx(p);
 	u64 slice = slice_ns, now;
+	struct bpf_cpumask *mask;
 	s32 cpu;
 
 	if (tctx && tctx->limit) {
@@ -70,7 +73,14 @@ s32 BPF_STRUCT_OPS(agent_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wa
 			return prev_cpu;
 		slice = limited_slice_ns(tctx);
 	}
-	cpu = scx_bpf_select_cpu_and(p, prev_cpu, wake_flags, p->cpus_ptr, 0);
+	if (background_confined && tctx && tctx->qos == QOS_BACKGROUND && task_is_confined(p, tctx)) {
+		bpf_rcu_read_lock();
+		mask = background_mask;
+		cpu = mask ? scx_bpf_select_cpu_and(p, prev_cpu, wake_flags, cast_mask(mask), 0) : -1;
+		bpf_rcu_read_unlock();
+	} else {
+		cpu = scx_bpf_select_cpu_and(p, prev_cpu, wake_flags, p->cpus_ptr, 0);
+	}
 	if (cpu < 0)
 		return prev_cpu;
 	stat_inc(STAT_DIRECT);
@@ -100,14 +110,14 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	/* Held back when dispatch() looked, but not now: nothing else wants this CPU. */
-	if (enq_flags & SCX_ENQ_LAST) {
+	if ((enq_flags & SCX_ENQ_LAST) && cpu_fits(p, tctx, scx_bpf_task_cpu(p))) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, limited_slice_ns(tctx), enq_flags);
 		return;
 	}
 	dsq = task_queue(p, tctx, now, &key);
 	scx_bpf_dsq_insert_vtime(p, dsq, limited_slice_ns(tctx), queue_place(tctx, dsq, key),
 				 enq_flags);
-	queue_wake_cpu(p, key);
+	queue_wake_cpu(p, tctx, key);
 }
 
 /*
@@ -115,15 +125,22 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
  * The heads may be barred from this CPU: then the slice is a little short.
  */
 static __always_inline bool keeps_cpu(struct task_struct *prev, struct task_ctx *tctx,
-				      struct cpu_ctx *cctx, u64 now, u64 best, struct head *longs)
+				      struct cpu_ctx *cctx, u64 now, u64 best,
+				      const struct head *longs, const struct head *background)
 {
 	u64 key = task_key(prev, tctx, now, true);
+	const struct head *same = tctx->qos == QOS_BACKGROUND ? background : longs;
 
 	if (!rank_before(key, best))
 		return false;
-	/* Between long tasks their places decide. */
-	if (longs->there && tctx->is_long && rank_before(longs->key, tctx->key))
-		return false;
+	if (tctx->is_long && !time_before(now, tctx->aged_until_ns)) {
+		/* What is in the background lets long tasks run before it. */
+		if (tctx->qos == QOS_BACKGROUND && longs->there)
+			return false;
+		/* Between long tasks their places decide. */
+		if (same->there && rank_before(same->key, tctx->key))
+			return false;
+	}
 	if (cctx)
 		cctx->key = key;
 	return true;
@@ -137,8 +154,10 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 	struct head shared = dsq_head(DSQ_SHARED);
 	struct head longs = dsq_head(DSQ_LONG);
 	struct head own = dsq_head(cpu);
+	struct head background = {};
 	u64 now = scx_bpf_now(), best = now + background_delay_ns * 2;
-	u64 long_due = longs.queued_at_ns + knobs.delay_cap_ns;
+	u64 long_due = longs.queued_at_ns + knobs.delay_cap_ns, due;
+	bool serves = background_seen && cpu_for_background(cpu);
 	u64 first = DSQ_LONG;
 	bool blocked = false;
 
@@ -147,6 +166,14 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		cctx->claimed = 0;
 	if (longs.there && !rank_before(now, long_due)) {
 		best = long_due;
+		stat_inc(STAT_AGED);
+	}
+	if (serves)
+		background = dsq_head(DSQ_BACKGROUND);
+	due = background.queued_at_ns + knobs.qos_wait_ns;
+	if (background.there && !rank_before(now, due) && rank_before(due, best)) {
+		best = due;
+		first = DSQ_BACKGROUND;
 		stat_inc(STAT_AGED);
 	}
 	if (shared.there && rank_before(shared.key, best)) {
@@ -161,7 +188,8 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		/* A task that is kept does not stop: what it has had so far counts now. */
 		service_charge(prev, tctx, now);
 		blocked = limit_blocks(tctx, now) != 0;
-		if (!blocked && !tctx->yielded && keeps_cpu(prev, tctx, cctx, now, best, &longs)) {
+		if (!blocked && !tctx->yielded && cpu_fits(prev, tctx, cpu) &&
+		    keeps_cpu(prev, tctx, cctx, now, best, &longs, &background)) {
 			stat_inc(STAT_KEPT);
 			scx_bpf_task_set_slice(prev, limited_slice_ns(tctx));
 			return;
@@ -176,8 +204,10 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 	if (scx_bpf_dsq_move_to_local(DSQ_LONG, 0))
 		return;
+	if (serves && scx_bpf_dsq_move_to_local(DSQ_BACKGROUND, 0))
+		return;
 	/* What is held back is parked by enqueue(), which is next. */
-	if (runnable && !blocked) {
+	if (runnable && !blocked && (!tctx || cpu_fits(prev, tctx, cpu))) {
 		stat_inc(STAT_KEPT);
 		scx_bpf_task_set_slice(prev, tctx ? limited_slice_ns(tctx) : slice_ns);
 	}
@@ -241,8 +271,10 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	} else {
 		/* Waited for as long as it may: it now keeps the CPU for a while. */
 		if (tctx->is_long && tctx->queued_at_ns &&
-		    !rank_before(now, tctx->queued_at_ns + knobs.delay_cap_ns))
-			tctx->aged_until_ns = now + aged_run_ns;
+		    !rank_before(now, tctx->queued_at_ns +
+				 rank_long_wait_ns(tctx->qos, (void *)&knobs)))
+			tctx->aged_until_ns = now + (tctx->qos == QOS_BACKGROUND ?
+						     aged_background_run_ns : aged_run_ns);
 		tctx->queued_at_ns = 0;
 		cctx->key = task_key(p, tctx, now, false);
 		cctx->takeable = 1;
@@ -529,7 +561,12 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 	s32 err;
 
 	nr_cpus_online = bpf_cpumask_weight(online);
+	err = background_confine(online);
 	scx_bpf_put_cpumask(online);
+	if (err) {
+		scx_bpf_error("cannot make a set of CPUs for the background: %d", err);
+		return err;
+	}
 	err = scx_bpf_create_dsq(DSQ_SHARED, NUMA_NO_NODE);
 	if (err) {
 		scx_bpf_error("cannot create the shared queue: %d", err);
@@ -538,6 +575,11 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 	err = scx_bpf_create_dsq(DSQ_LONG, NUMA_NO_NODE);
 	if (err) {
 		scx_bpf_error("cannot create the queue of long calls: %d", err);
+		return err;
+	}
+	err = scx_bpf_create_dsq(DSQ_BACKGROUND, NUMA_NO_NODE);
+	if (err) {
+		scx_bpf_error("cannot create the queue of the background: %d", err);
 		return err;
 	}
 	bpf_for(i, 0, nr_cpu_ids) {

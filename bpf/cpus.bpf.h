@@ -8,9 +8,64 @@
 #include "state.bpf.h"
 #include "rank.h"
 
+/* background_cpus, as far as they are online. */
+private(BACKGROUND) struct bpf_cpumask __kptr *background_mask;
+
+/* True if work in the background may run on @cpu. */
+static __always_inline bool cpu_for_background(u32 cpu)
+{
+	return !background_confined ||
+	       (background_cpus[(cpu / 64) & (AGENT_MAX_CPUS / 64 - 1)] >> (cpu & 63) & 1);
+}
+
+/*
+ * True if @p, with @tctx as of the last task_key(), keeps to the CPUs for work in
+ * the background: what may run on one of them does.
+ */
+__noinline int task_is_confined(struct task_struct *p __arg_trusted, struct task_ctx *tctx)
+{
+	struct bpf_cpumask *mask;
+	int confined = 0;
+
+	if (!background_confined || !tctx || tctx->qos != QOS_BACKGROUND)
+		return 0;
+	bpf_rcu_read_lock();
+	mask = background_mask;
+	if (mask)
+		confined = bpf_cpumask_intersects(cast_mask(mask), p->cpus_ptr);
+	bpf_rcu_read_unlock();
+	return confined;
+}
+
+/* False if @p, which runs on @cpu, keeps to other CPUs by now. */
+static __always_inline bool cpu_fits(struct task_struct *p, struct task_ctx *tctx, u32 cpu)
+{
+	return cpu_for_background(cpu) || !task_is_confined(p, tctx);
+}
+
+/* Wake an idle CPU for @p, which keeps to those for work in the background; 0 if there is none. */
+__noinline int cpu_wake_background(struct task_struct *p __arg_trusted)
+{
+	int woken = 0;
+	u32 cpu;
+
+	bpf_rcu_read_lock();
+	bpf_for(cpu, 0, nr_cpu_ids) {
+		if (!cpu_for_background(cpu) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr) ||
+		    !scx_bpf_test_and_clear_cpu_idle(cpu))
+			continue;
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+		woken = 1;
+		break;
+	}
+	bpf_rcu_read_unlock();
+	return woken;
+}
+
 /*
  * Take the CPU whose task ranks lowest, if a task with @key ranks before it by
- * more than the margin. Returns 1 if a CPU was kicked.
+ * more than the margin; if @confined, of the CPUs for work in the background.
+ * Returns 1 if a CPU was kicked.
  *
  * The claim makes several wake-ups in a row take several CPUs. It is dropped
  * when the next task starts there. A claim on a CPU whose task has just
@@ -18,7 +73,7 @@
  * What others read here may be old; the worst is a kick too many or too few,
  * and a slice bounds how long that lasts.
  */
-__noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key)
+__noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, bool confined)
 {
 	u64 limit = key + preempt_margin_ns, worst = limit;
 	const struct cpumask *allowed;
@@ -33,7 +88,7 @@ __noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key)
 		c = cpu_ctx(cpu);
 		if (!c || !c->takeable || c->claimed || !rank_before(worst, c->key))
 			continue;
-		if (!bpf_cpumask_test_cpu(cpu, allowed))
+		if (!bpf_cpumask_test_cpu(cpu, allowed) || (confined && !cpu_for_background(cpu)))
 			continue;
 		worst = c->key;
 		victim = cpu;

@@ -155,6 +155,18 @@ static __noinline void event_agent(struct group *grp, u32 slot, u32 type, const 
 	bpf_ringbuf_submit(e, 0);
 }
 
+/* The agent @grp has the class and the weight that it has now. */
+static __noinline void event_set(struct group *grp, u32 slot, u64 now)
+{
+	struct agent_event *e = event_reserve(EVENT_SET, slot, grp->cgroup_id, now);
+
+	if (!e)
+		return;
+	e->qos = grp->qos;
+	e->weight = grp->own_weight;
+	bpf_ringbuf_submit(e, 0);
+}
+
 static __noinline void event_call(struct call *c, u32 slot, u32 type, u64 now, u32 exit_code)
 {
 	struct agent_event *e;

@@ -5,7 +5,8 @@
  * it ranks low, all others wait for its turn, which may be seconds away, and
  * who does both all the time holds up everybody. So a task that has it ranks
  * first until it lets go: what it does with it is the kernel's to say, and
- * takes less than a system call.
+ * takes less than a system call. It has INSIDE_MAX_NS for it, for the end may go
+ * unseen: the kernel skips a program that is under way on the CPU already.
  *
  * Other locks of the kernel are not known here; a task that holds one waits for
  * its turn like any other.
@@ -14,6 +15,8 @@
 #define SCX_AGENT_INSIDE_BPF_H
 
 #include "state.bpf.h"
+
+#define INSIDE_MAX_NS	1000000000ULL
 
 extern const void cgroup_threadgroup_rwsem __ksym __weak;
 
@@ -25,7 +28,7 @@ static __always_inline void inside_move(const void *sem, bool begins)
 		return;
 	tctx = task_ctx(bpf_get_current_task_btf());
 	if (tctx)
-		tctx->moves = begins;
+		tctx->moves_ns = begins ? scx_bpf_now() : 0;
 }
 
 /* From where it asks for it: to wait for the forks that are under way is a part of it. */
@@ -48,7 +51,7 @@ static __always_inline void inside_fork(bool begins)
 	struct task_ctx *tctx = task_ctx(bpf_get_current_task_btf());
 
 	if (tctx)
-		tctx->forks = begins;
+		tctx->forks_ns = begins ? scx_bpf_now() : 0;
 }
 
 /*
@@ -93,9 +96,10 @@ int BPF_PROG(on_exit_begun)
 }
 
 /* True if @tctx, which has stopped or has been woken up, has others wait for it. */
-static __always_inline bool inside(const struct task_ctx *tctx)
+static __always_inline bool inside(const struct task_ctx *tctx, u64 now)
 {
-	return tctx->moves || tctx->forks;
+	return (tctx->moves_ns && time_delta(now, tctx->moves_ns) < INSIDE_MAX_NS) ||
+	       (tctx->forks_ns && time_delta(now, tctx->forks_ns) < INSIDE_MAX_NS);
 }
 
 #endif /* SCX_AGENT_INSIDE_BPF_H */

@@ -70,6 +70,14 @@ enum agent_rule {
 	RULE_NR,
 };
 
+/* What an agent's work is worth beside that of others. */
+enum agent_qos {
+	QOS_STANDARD	= 0,
+	QOS_INTERACTIVE	= 1,	/* a person waits: before what is standard */
+	QOS_BACKGROUND	= 2,	/* nobody waits: when nothing else wants the CPU, or has waited for long */
+	QOS_NR,
+};
+
 /* Group flags. */
 enum agent_group_flags {
 	GROUP_AGENT	= 1,	/* an agent: its tasks have roles */
@@ -89,6 +97,7 @@ enum agent_event_type {
 	EVENT_UNTOLD	= 9,	/* calls and helpers of which nothing was told: too many at once */
 	EVENT_OPAQUE	= 10,	/* an agent is in a sandbox that shows nothing of it */
 	EVENT_OVER_HIGH	= 11,	/* a task of an agent runs into memory.high, see burst.bpf.h */
+	EVENT_SET	= 12,	/* an agent has another class or weight, see setting.bpf.h */
 };
 
 /* Ring buffer record. Times are CLOCK_MONOTONIC ns as the scheduler reads it. */
@@ -119,6 +128,9 @@ struct agent_event {
 	u64 over_id;		/* of the cgroup whose limit it is: the agent's, one in it, or above it */
 	u64 usage_pages;
 	u64 high_pages;
+	/* EVENT_SET */
+	u32 qos;		/* enum agent_qos */
+	u32 weight;		/* as in cpu.weight; 0: that of its cgroup */
 	char name[AGENT_NAME_LEN]; /* cgroup name, or comm of the call */
 };
 
@@ -201,6 +213,15 @@ enum agent_naming_outcome {
 	NAMING_INSIDE	= 2,	/* it is a part of another agent, or of a container */
 	NAMING_NO_SLOT	= 3,	/* there are too many cgroups */
 	NAMING_LATER	= 4,	/* the kernel has no memory for it now */
+};
+
+/* What somebody sets for an agent, see setting.bpf.h. */
+struct agent_setting {
+	u64 cgroup_id;
+	u32 qos;		/* enum agent_qos */
+	u32 weight;		/* 1..10000 as in cpu.weight; 0: that of its cgroup */
+	u32 found;		/* set to 1 if that cgroup has a group of its own */
+	u32 later;		/* set to 1 if that cannot be told now */
 };
 
 enum agent_model_tag {

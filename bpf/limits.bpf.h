@@ -159,7 +159,7 @@ __noinline u32 limit_pass_on(u32 slot)
 /* The slot that holds back @tctx now, 0 if none does. */
 static __always_inline u32 limit_blocks(const struct task_ctx *tctx, u64 now)
 {
-	return tctx->limit && !inside(tctx) ? limit_blocker(tctx->limit, now) : 0;
+	return tctx->limit && !inside(tctx, now) ? limit_blocker(tctx->limit, now) : 0;
 }
 
 /* A slice for @tctx, which nothing holds back. */

@@ -11,11 +11,13 @@
 #include "inside.bpf.h"
 
 /*
- * Queues of everything that may run on more than one CPU, by key, and of what
- * of that is long, by base. A CPU's own queue has the CPU's number.
+ * Queues of everything that may run on more than one CPU, by key, of what of
+ * that is long, by base, and of the work of agents in the background, by base.
+ * A CPU's own queue has the CPU's number.
  */
 #define DSQ_SHARED	((u64)AGENT_MAX_CPUS)
 #define DSQ_LONG	((u64)AGENT_MAX_CPUS + 1)
+#define DSQ_BACKGROUND	((u64)AGENT_MAX_CPUS + 2)
 
 /* True if @p can run on one CPU only. */
 static __always_inline bool is_pinned(const struct task_struct *p)
@@ -24,9 +26,10 @@ static __always_inline bool is_pinned(const struct task_struct *p)
 }
 
 /*
- * Key of @p as of @now; the lowest runs first. Sets tctx->is_long and, for a
- * long task, tctx->key to its place among the long ones. With @requeue, a
- * quantum that is used up puts it behind its equals.
+ * Key of @p as of @now; the lowest runs first. Sets tctx->qos, tctx->is_long
+ * (which all background work is) and, for a long task, tctx->key to its place
+ * among the long ones. With @requeue, a quantum that is used up puts it behind
+ * its equals.
  *
  * Not static, as some others: the verifier then checks it once, and not again
  * for each caller.
@@ -37,7 +40,7 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 	u64 service, cpu, debt, quantum, *base, *quantum_end;
 	struct group *grp;
 	struct call *c;
-	u32 width = 1;
+	u32 width = 1, qos;
 	bool indebted;
 
 	if (!tctx)
@@ -45,6 +48,7 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 	grp = group_at(tctx->group);
 	c = call_at(tctx->call);
 	tctx->is_long = 0;
+	tctx->qos = QOS_STANDARD;
 	/*
 	 * Kernel threads serve everybody, and RCU or a lock may wait for one
 	 * whatever its nice value: first rank, or that of a new call for those
@@ -52,14 +56,15 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 	 */
 	if (p->flags & PF_KTHREAD)
 		return tctx->service_ns < framework_burst_ns ? now - framework_lead_ns : now;
-	if (inside(tctx))
+	if (inside(tctx, now))
 		return now - framework_lead_ns;
 	if (!grp)
 		return now;
+	qos = grp->qos;
 	if (tctx->role == ROLE_FRAMEWORK) {
 		debt = grp->framework_debt_ns;
 		if (debt <= framework_burst_ns)
-			return now - framework_lead_ns;
+			return qos == QOS_BACKGROUND ? now : now - framework_lead_ns;
 		/* Beyond its budget it ranks as a call that has had that much. */
 		service = debt - framework_burst_ns;
 		cpu = tctx->service_ns;
@@ -90,7 +95,8 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 	/* Long only for its agent's debt: then the agent's calls are one long call together. */
 	indebted = c && !rank_is_long(service, (void *)&knobs);
 	service = rank_service_ns(service, grp->debt_ns, (void *)&knobs);
-	tctx->is_long = rank_is_long(service, (void *)&knobs);
+	tctx->is_long = qos == QOS_BACKGROUND || rank_is_long(service, (void *)&knobs);
+	tctx->qos = qos;
 	if (indebted && tctx->is_long) {
 		base = &grp->base_ns;
 		quantum_end = &grp->quantum_end_ns;
@@ -104,17 +110,25 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 		if (is_pinned(p) || (!c && tctx->is_long))
 			quantum = share_quantum_ns(task_quantum_ns, grp->toll);
 		else
-			quantum = rank_quantum_ns(cpu, tctx->is_long, round_quantum_ns,
-						  (void *)&knobs);
+			quantum = share_call_quantum_ns(
+				rank_quantum_ns(cpu, tctx->is_long, round_quantum_ns,
+						(void *)&knobs), grp->toll);
 		*quantum_end = cpu + quantum;
 	}
-	if (tctx->is_long && is_pinned(p))
-		return *base + knobs.delay_cap_ns;
-	if (tctx->is_long) {
-		tctx->key = rank_long_place(*base, width, (void *)&knobs);
-		return time_before(now, tctx->aged_until_ns) ? now : now + knobs.delay_cap_ns;
+	if (requeue && tctx->is_long && tctx->aged_until_ns &&
+	    !time_before(now, tctx->aged_until_ns)) {
+		tctx->aged_until_ns = 0;
+		*base = rank_aged_base(*base, now, rank_long_wait_ns(qos, (void *)&knobs));
 	}
-	return *base + rank_delay_ns(service, (void *)&knobs);
+	if (tctx->is_long && is_pinned(p))
+		return rank_long_key(*base, qos, (void *)&knobs);
+	if (tctx->is_long) {
+		tctx->key = rank_qos_place(rank_long_place(*base, width, (void *)&knobs), qos,
+					   (void *)&knobs);
+		return time_before(now, tctx->aged_until_ns) ? now :
+			rank_long_key(now, qos, (void *)&knobs);
+	}
+	return rank_qos_key(*base + rank_delay_ns(service, (void *)&knobs), qos, (void *)&knobs);
 }
 
 /* Queue and key of @p, which is to wait for a CPU from @now on; see task_key(). */
@@ -125,17 +139,20 @@ static __always_inline u64 task_queue(struct task_struct *p, struct task_ctx *tc
 	stat_inc(STAT_QUEUED);
 	if (is_pinned(p))
 		return scx_bpf_task_cpu(p);
+	/* What is bound to other CPUs than those for the background waits with the long ones. */
+	if (tctx->qos == QOS_BACKGROUND && (!background_confined || task_is_confined(p, tctx)))
+		return DSQ_BACKGROUND;
 	return tctx->is_long ? DSQ_LONG : DSQ_SHARED;
 }
 
 /* Place of @p, with @key, in the queue @dsq: long tasks have their own order there. */
 static __always_inline u64 queue_place(const struct task_ctx *tctx, u64 dsq, u64 key)
 {
-	return dsq == DSQ_LONG ? tctx->key : key;
+	return dsq == DSQ_LONG || dsq == DSQ_BACKGROUND ? tctx->key : key;
 }
 
 /* Find a CPU for @p, which has just been put on a queue with @key. */
-__noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, u64 key)
+__noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u64 key)
 {
 	s32 cpu;
 
@@ -145,6 +162,11 @@ __noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, u64 key)
 			scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 		else
 			cpu_take_one(cpu, key);
+		return 0;
+	}
+	if (background_confined && task_is_confined(p, tctx)) {
+		if (!cpu_wake_background(p))
+			cpu_take(p, key, true);
 		return 0;
 	}
 	/*
@@ -157,7 +179,7 @@ __noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, u64 key)
 	if (cpu >= 0)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 	else
-		cpu_take(p, key);
+		cpu_take(p, key, false);
 	return 0;
 }
 

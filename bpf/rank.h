@@ -32,6 +32,11 @@
  * So nothing waits for ever: what is not long gets ahead of everything that
  * starts delay_cap_ns after it, what is long of everything shorter after
  * delay_cap_ns, and a round of quanta among long calls takes a bounded time.
+ *
+ * Calls of an interactive agent rank as if they had come qos_lead_ns earlier,
+ * long ones delay_cap_ns earlier. Those of a background agent have a queue of
+ * their own, first come, first served, which runs when the others are empty or
+ * its head has waited for qos_wait_ns.
  */
 #ifndef SCX_AGENT_RANK_H
 #define SCX_AGENT_RANK_H
@@ -47,6 +52,8 @@ struct rank_knobs {
 	u64 quantum_max_ns;
 	u64 debt_knee_ns;	/* service that counts as the privilege of a new call */
 	u64 debt_burst_ns;	/* debt that is forgiven */
+	u64 qos_lead_ns;	/* how far an interactive agent's calls rank before others */
+	u64 qos_wait_ns;	/* longest wait of background work while there is other work */
 };
 
 /* Delay of a call that has had @service_ns, in ns, at most delay_cap_ns. */
@@ -134,6 +141,42 @@ static inline u64 rank_charge_ns(u64 delta_ns, u64 service_ns, u32 nr_parallel,
 static inline u64 rank_service_ns(u64 service_ns, u64 debt_ns, const struct rank_knobs *k)
 {
 	return service_ns + (debt_ns > k->debt_burst_ns ? debt_ns - k->debt_burst_ns : 0);
+}
+
+/* @key of a call that is not long as that of an agent of class @qos. */
+static inline u64 rank_qos_key(u64 key, u32 qos, const struct rank_knobs *k)
+{
+	return qos == QOS_INTERACTIVE ? key - k->qos_lead_ns : key;
+}
+
+/* @place among the long calls as that of an agent of class @qos. */
+static inline u64 rank_qos_place(u64 place, u32 qos, const struct rank_knobs *k)
+{
+	return qos == QOS_INTERACTIVE ? place - k->delay_cap_ns : place;
+}
+
+/* Key as of @now of a long call, or of background work, of an agent of class @qos. */
+static inline u64 rank_long_key(u64 now, u32 qos, const struct rank_knobs *k)
+{
+	u64 key = now + k->delay_cap_ns;
+
+	return qos == QOS_BACKGROUND ? key + k->qos_wait_ns : rank_qos_key(key, qos, k);
+}
+
+/* How long a long call, or background work, of an agent of class @qos waits at most for others. */
+static inline u64 rank_long_wait_ns(u32 qos, const struct rank_knobs *k)
+{
+	return qos == QOS_BACKGROUND ? k->qos_wait_ns : k->delay_cap_ns;
+}
+
+/*
+ * Base of long work that had a turn because it had waited for @wait_ns, and
+ * now waits again: behind all that has waited for as long, or it would be the
+ * first of its queue for ever, but before what came later.
+ */
+static inline u64 rank_aged_base(u64 base_ns, u64 now, u64 wait_ns)
+{
+	return (s64)(base_ns - (now - wait_ns)) < 0 ? now - wait_ns : base_ns;
 }
 
 /* @delta_ns of CPU time in units of a task of weight 100. @weight: 1..10000. */

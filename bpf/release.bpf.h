@@ -70,7 +70,7 @@ static int on_refill(void *map, u32 *slot_p, struct bpf_timer *timer)
 		}
 		scx_bpf_dsq_move_set_vtime(BPF_FOR_EACH_ITER, queue_place(tctx, dsq, key));
 		if (scx_bpf_dsq_move_vtime(BPF_FOR_EACH_ITER, p, dsq, 0))
-			queue_wake_cpu(p, key);
+			queue_wake_cpu(p, tctx, key);
 	}
 	bpf_rcu_read_unlock();
 	if (waiting > l->released)

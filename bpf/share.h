@@ -27,6 +27,12 @@ static inline u32 share_weight(u32 weight, bool idle)
 	return idle ? 3 : weight * 10;
 }
 
+/* @weight in the units of shares, or @own in those of cpu.weight if that is set. */
+static inline u32 share_weight_of(u32 weight, u32 own)
+{
+	return own ? share_weight(own, false) : weight;
+}
+
 /* The part of @rate that what has @weight has beside others, with @sum of weights in all. */
 static inline u64 share_of(u64 rate, u64 weight, u64 sum)
 {
@@ -73,6 +79,12 @@ static inline u64 share_toll(u64 rate, u64 rates, u32 nr)
 static inline u64 share_quantum_ns(u64 quantum_ns, u64 toll)
 {
 	return toll < SHARE_TOLL ? quantum_ns * toll / SHARE_TOLL : quantum_ns;
+}
+
+/* @quantum_ns of CPU time of a call, less for a group that is to have little. */
+static inline u64 share_call_quantum_ns(u64 quantum_ns, u64 toll)
+{
+	return toll > SHARE_TOLL ? quantum_ns * SHARE_TOLL / toll : quantum_ns;
 }
 
 /* How far one ns of CPU time moves the clock of a group with @rate, times SHARE_PACE. */

@@ -25,9 +25,13 @@ const volatile struct rank_knobs knobs = {
 	.quantum_max_ns	= 8000000000ULL,
 	.debt_knee_ns	= 100000000,
 	.debt_burst_ns	= 500000000,
+	.qos_lead_ns	= 1000000000,
+	.qos_wait_ns	= 8000000000ULL,
 };
 /* How long a long call that waited for delay_cap_ns runs before shorter ones may take its CPU. */
 const volatile u64 aged_run_ns = 250000000;
+/* The same of background work: little, for there may be a lot of it. */
+const volatile u64 aged_background_run_ns = 50000000;
 /* Longest time on a CPU before the queue is looked at again. */
 const volatile u64 slice_ns = 10000000;
 /* A task takes a CPU from another only if its key is better by this. */
@@ -68,6 +72,9 @@ const volatile u64 comms[AGENT_MAX_COMMS][AGENT_COMM_LEN / 8];
 const volatile u32 nr_words;
 const volatile u64 words[AGENT_MAX_WORDS];
 const volatile u32 nr_cpu_ids = 1;
+/* The CPUs that work in the background keeps to, a bit each, if it is confined. */
+const volatile bool background_confined;
+const volatile u64 background_cpus[AGENT_MAX_CPUS / 64];
 
 /* Online CPUs; changes only through a restart, see agent.bpf.c. */
 static u32 nr_cpus_online = 1;
@@ -82,6 +89,7 @@ struct group {
 	u32 nr_frameworks;	/* framework processes */
 	u32 nr_marked;		/* programs that its frameworks marked as tool calls */
 	u32 nr_unmarked;	/* shells that were not, of frameworks known to mark their calls */
+	u32 qos;		/* enum agent_qos, see setting.bpf.h */
 	u32 quiet_ticks;	/* see sandbox_phase() */
 	s32 nr_slots;		/* calls that something is left of */
 
@@ -96,6 +104,7 @@ struct group {
 	/* cpu.weight, see share.h; rates and sums are of the last tick. */
 	u32 parent;		/* slot of the nearest cgroup above that has a weight, 0: the root */
 	u32 weight;		/* in share_weight() units */
+	u32 own_weight;		/* as in cpu.weight, instead of the cgroup's; 0: none */
 	u32 path_tick;		/* tick in which something at or below it was active */
 	u32 sum_tick;		/* tick of sum */
 	u32 competes;
@@ -163,6 +172,8 @@ struct task_ctx {
 	u64 quantum_end_ns;
 	u64 slept_at_ns;
 	u64 cpu_ns;		/* since it was forked */
+	u64 moves_ns;		/* since when it moves tasks between cgroups, see inside.bpf.h */
+	u64 forks_ns;		/* since when it is in a fork, or begins to exit */
 	u64 script;		/* of a framework: see struct program */
 	u32 exec_id;		/* of the exec that its role was told at */
 	/* A shell that reads commands: its last job. */
@@ -178,10 +189,9 @@ struct task_ctx {
 	u8 counted_runnable;	/* is in nr_runnable of its group and call */
 	u8 yielded;
 	u8 is_long;		/* as of the last task_key() */
+	u8 qos;			/* the same */
 	u8 asked;		/* to let go of its CPU, as its cgroup has no budget left */
 	u8 released;		/* has waited for its cgroup's budget, and runs next */
-	u8 moves;		/* moves tasks between cgroups, see inside.bpf.h */
-	u8 forks;		/* is in a fork, or begins to exit */
 	u8 born;		/* has been woken for the first time */
 	u8 tagged;		/* as a helper, see tags.bpf.h; taken note of by role_place() */
 	u32 rule;		/* enum agent_rule by which it has its role */
@@ -279,8 +289,9 @@ static u32 groups_top = 1;
 static u32 placement_seq = 1;
 /* Moved on with the tick if cgroups may be in other groups than they were placed in. */
 static u32 groups_seq = 1;
-/* Not static: clang would make it a bit, and not its type information. */
+/* Not static: clang would make them bits, and not their type information. */
 u32 groups_stale;
+u32 background_seen;	/* some agent is or was in the background */
 /* Moved on whenever what cgroups keep of those above them may be wrong. */
 static u32 tree_seq = 1;
 static u64 next_call_id = 1;

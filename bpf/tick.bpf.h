@@ -79,7 +79,7 @@ __noinline int tick_count(u32 slot)
 			parent->sum_tick = tick.nr;
 			parent->sum = 0;
 		}
-		parent->sum += grp->weight;
+		parent->sum += share_weight_of(grp->weight, grp->own_weight);
 		slot = grp->parent;
 	}
 	return 0;
@@ -90,7 +90,7 @@ __noinline int tick_share(u32 slot)
 {
 	u64 rate = nr_cpus_online * SHARE_CPU, sum;
 	struct group *grp = group_at(slot), *at, *parent;
-	u32 depth;
+	u32 depth, weight;
 
 	if (!grp)
 		return 0;
@@ -103,9 +103,10 @@ __noinline int tick_share(u32 slot)
 		if (!parent)
 			break;
 		sum = parent->sum_tick == tick.nr ? parent->sum : 0;
+		weight = share_weight_of(at->weight, at->own_weight);
 		if (at->path_tick != tick.nr)
-			sum += at->weight;
-		rate = share_of(rate, at->weight, sum);
+			sum += weight;
+		rate = share_of(rate, weight, sum);
 		slot = at->parent;
 		if (!slot)
 			break;

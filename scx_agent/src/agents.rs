@@ -5,10 +5,12 @@ use crate::bpf_intf;
 use crate::calls::category;
 use crate::calls::command;
 use crate::calls::{Call, Calls, Hint, Status};
+use crate::cgroups;
 use crate::kernel::Kernel;
 use crate::lines::Lines;
 use crate::memory;
 use crate::metrics::Observed;
+use crate::qos::Qos;
 use crate::records::{CallRecord, Raw};
 use crate::tags::OpenTags;
 use crate::untold::Untold;
@@ -112,6 +114,14 @@ pub enum Event {
         pid: u32,
         rule: &'static str,
     },
+    /// The agent has another class or weight.
+    Set {
+        at_ns: u64,
+        agent: String,
+        qos: Qos,
+        /// 0: that of its cgroup.
+        weight: u32,
+    },
     /// What began as a call says that it is a hook.
     CallHelper {
         at_ns: u64,
@@ -163,6 +173,9 @@ pub struct Agent {
     pub labelled: bool,
     /// In a sandbox that shows nothing of what runs in it.
     pub opaque: bool,
+    pub qos: Qos,
+    /// As in cpu.weight; 0: that of its cgroup.
+    pub weight: u32,
     untold: Untold,
 }
 
@@ -177,8 +190,17 @@ impl Agent {
             totals: self.totals,
             labelled: self.labelled,
             opaque: self.opaque,
+            qos: self.qos,
+            weight: self.weight,
         }
     }
+}
+
+/// An agent that came or went, by its cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Found(u64),
+    Gone(u64),
 }
 
 /// Every agent there is, kept up to date by [`Agents::handle`].
@@ -196,6 +218,8 @@ pub struct Agents {
     labels: (u64, u64),
     /// Of agents that are not labelled, also of those that are gone.
     others: Totals,
+    /// Since they were last taken note of by [`Agents::changes`].
+    changes: Vec<Change>,
     /// Records that could not be understood.
     pub malformed: u64,
     /// CPU time of finished calls, in ns.
@@ -233,6 +257,7 @@ impl Agents {
             observed: Observed::default(),
             labels: (labels, 0),
             others: Totals::default(),
+            changes: Vec::new(),
             malformed: 0,
             calls_cpu_ns: 0,
             calls_wait_ns: 0,
@@ -286,6 +311,10 @@ impl Agents {
             Event::Phase { agent, from, to, lasted_ns, .. } => {
                 debug!("agent {agent:?}: {from:?} -> {to:?} after {:.3} s", *lasted_ns as f64 / 1e9)
             }
+            Event::Set { agent, qos, weight: 0, .. } => info!("agent {agent:?} is {qos} now"),
+            Event::Set { agent, qos, weight, .. } => {
+                info!("agent {agent:?} is {qos} now, with weight {weight}")
+            }
             Event::Helper { agent, pid, comm, rule, .. } => {
                 debug!("agent {agent:?}: {comm:?}, pid {pid}, is a helper ({rule})")
             }
@@ -310,6 +339,11 @@ impl Agents {
         if let Some(log) = &mut self.logs.events {
             log.write(&event);
         }
+    }
+
+    /// The agents that came and went since this was last asked.
+    pub fn changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// Write out what the logs have buffered.
@@ -348,11 +382,14 @@ impl Agents {
                     totals: Totals::default(),
                     labelled: self.labels.1 < self.labels.0,
                     opaque: false,
+                    qos: Qos::default(),
+                    weight: 0,
                     untold: Untold::default(),
                 };
                 self.labels.1 += u64::from(agent.labelled);
                 let before = self.by_slot.insert(raw.group, agent);
                 self.labels.1 -= u64::from(before.is_some_and(|a| a.labelled));
+                self.changes.push(Change::Found(raw.cgroup_id));
                 Some(Event::Agent { at_ns, agent: name, cgroup_id: raw.cgroup_id })
             }
             bpf_intf::agent_event_type_EVENT_AGENT_GONE => {
@@ -361,6 +398,7 @@ impl Agents {
                 let gone = self.by_slot.remove(&raw.group);
                 self.labels.1 -= u64::from(gone.is_some_and(|a| a.labelled));
                 self.calls.gone(raw.cgroup_id);
+                self.changes.push(Change::Gone(raw.cgroup_id));
                 Some(Event::AgentGone { at_ns, agent })
             }
             bpf_intf::agent_event_type_EVENT_PHASE => {
@@ -381,6 +419,13 @@ impl Agents {
                     a.opaque = true;
                 }
                 Some(Event::Opaque { at_ns, agent: self.name(raw.group) })
+            }
+            bpf_intf::agent_event_type_EVENT_SET => {
+                let (qos, weight) = (Qos::from_raw(raw.qos)?, raw.weight);
+                if let Some(a) = self.agent(raw.group, raw.cgroup_id) {
+                    (a.qos, a.weight) = (qos, weight);
+                }
+                Some(Event::Set { at_ns, agent: self.name(raw.group), qos, weight })
             }
             bpf_intf::agent_event_type_EVENT_HELPER => Some(Event::Helper {
                 at_ns,
@@ -538,25 +583,9 @@ impl Agents {
         }
     }
 
-    /// Path of cgroup `id` below the cgroup root, or its number if it is gone already. Walks the
-    /// tree: for containers found by their framework only, once each.
+    /// Path of cgroup `id` below the cgroup root, or its number if it is gone already.
     pub fn path_of(&self, id: u64) -> String {
-        use std::os::unix::fs::MetadataExt;
-        let mut dirs = vec![self.cgroup_root.clone()];
-        while let Some(dir) = dirs.pop() {
-            for e in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-                let Ok(meta) = e.metadata() else { continue };
-                if !meta.is_dir() {
-                    continue;
-                }
-                let path = e.path();
-                if meta.ino() == id {
-                    return path.strip_prefix(&self.cgroup_root).unwrap_or(&path).display().to_string();
-                }
-                dirs.push(path);
-            }
-        }
-        format!("cgroup {id}")
+        cgroups::path_of(&self.cgroup_root, id).unwrap_or_else(|| format!("cgroup {id}"))
     }
 }
 

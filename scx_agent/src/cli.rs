@@ -116,6 +116,9 @@ pub struct Opts {
     pub containers: crate::containers::Options,
 
     #[command(flatten)]
+    pub qos: crate::qos::Options,
+
+    #[command(flatten)]
     pub limit: crate::calls::limit::Options,
 
     #[command(flatten)]

@@ -4,6 +4,7 @@
 
 use crate::config::{self, Config};
 use crate::memory::{self, Memory};
+use crate::qos::Settings;
 use crate::scheduler::Scheduler;
 use crate::{cli, logging, preflight, stats};
 use anyhow::{Context, Result};
@@ -40,6 +41,8 @@ pub struct Daemon {
     memory: Option<memory::Link>,
     started: Instant,
     reloads: Reloads,
+    /// Classes and weights of agents.
+    pub settings: Settings,
     /// How often the service manager wants to hear from the main loop, and when it last did.
     watchdog: Option<(Duration, Instant)>,
 }
@@ -83,6 +86,7 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
             }
         });
     }
+    let settings = Settings::new(config.opts.qos.clone());
     let mut daemon = Daemon {
         argv,
         config,
@@ -91,6 +95,7 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         memory: memory.as_ref().map(Memory::link),
         started: Instant::now(),
         reloads: Reloads::default(),
+        settings,
         watchdog: sd_notify::watchdog_enabled().map(|period| (period / 2, Instant::now())),
     };
     loop {

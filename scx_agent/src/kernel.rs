@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What the daemon asks and tells the kernel half while it schedules: `bpf/ask.bpf.h`,
-//! `bpf/naming.bpf.h` and `bpf/tags.bpf.h`.
+//! `bpf/naming.bpf.h`, `bpf/setting.bpf.h` and `bpf/tags.bpf.h`.
 
 use crate::bpf_intf::{
-    self, agent_call_state, agent_group_flags_GROUP_AGENT, agent_naming, agent_tag, agent_task_state,
+    self, agent_call_state, agent_group_flags_GROUP_AGENT, agent_naming, agent_setting, agent_tag,
+    agent_task_state,
 };
 use crate::bpf_skel::BpfSkel;
 use anyhow::{Context, Result};
@@ -13,8 +14,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often naming is tried, each after a millisecond.
-const NAMING_TRIES: u32 = 100;
+/// How often a cgroup is looked for, each after a millisecond: another program may just be looking at
+/// cgroups on this CPU, but it will not be there for long.
+const TRIES: u32 = 100;
+
+const NO_MEMORY: &str = "the kernel has no memory for it now";
 
 /// The programs, for any thread; the kernel keeps them while this is there.
 #[derive(Clone, Debug)]
@@ -26,6 +30,7 @@ struct Programs {
     ask_call: OwnedFd,
     tag_agent: OwnedFd,
     name_agent: OwnedFd,
+    set_agent: OwnedFd,
 }
 
 impl Kernel {
@@ -39,6 +44,7 @@ impl Kernel {
             ask_call: own(&skel.progs.ask_call)?,
             tag_agent: own(&skel.progs.tag_agent)?,
             name_agent: own(&skel.progs.name_agent)?,
+            set_agent: own(&skel.progs.set_agent)?,
         })))
     }
 
@@ -74,8 +80,7 @@ impl Kernel {
     /// # Errors
     /// The kernel has no memory for it now.
     pub fn name(&self, cgroup_id: u64) -> Result<Named> {
-        // Another program may just be looking at cgroups on this CPU: it will not be there for long.
-        for _ in 0..NAMING_TRIES {
+        for _ in 0..TRIES {
             let mut naming = agent_naming { cgroup_id, ..zeroed() };
             run(&self.0.name_agent, &mut naming).context("cannot name an agent")?;
             match naming.outcome {
@@ -86,7 +91,24 @@ impl Kernel {
                 _ => std::thread::sleep(Duration::from_millis(1)),
             }
         }
-        anyhow::bail!("the kernel has no memory for it now")
+        anyhow::bail!("{NO_MEMORY}")
+    }
+
+    /// Gives the agent with cgroup `cgroup_id` a class, as the kernel half has them, and a weight, 0 for
+    /// that of its cgroup. False if there is no such cgroup, or if it is inside an agent.
+    ///
+    /// # Errors
+    /// The kernel does not run the program.
+    pub fn set(&self, cgroup_id: u64, qos: u32, weight: u32) -> Result<bool> {
+        for _ in 0..TRIES {
+            let mut setting = agent_setting { cgroup_id, qos, weight, ..zeroed() };
+            run(&self.0.set_agent, &mut setting).context("cannot set what an agent has")?;
+            if setting.later == 0 {
+                return Ok(setting.found != 0);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        anyhow::bail!("{NO_MEMORY}")
     }
 }
 
@@ -125,6 +147,7 @@ impl Plain for agent_task_state {}
 impl Plain for agent_call_state {}
 impl Plain for agent_tag {}
 impl Plain for agent_naming {}
+impl Plain for agent_setting {}
 
 fn zeroed<T: Plain>() -> T {
     // SAFETY: integers, and arrays of them: all zeroes are valid.

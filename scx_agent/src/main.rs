@@ -7,6 +7,7 @@ mod bpf_intf;
 #[rustfmt::skip]
 mod bpf_skel;
 mod calls;
+mod cgroups;
 mod ci;
 mod cli;
 mod commands;
@@ -23,6 +24,7 @@ mod metrics;
 mod observe;
 mod operate;
 mod preflight;
+mod qos;
 mod questions;
 mod records;
 mod scheduler;

@@ -10,8 +10,9 @@ use std::io::Read;
 use std::mem::MaybeUninit;
 
 /// What is loaded: nothing that calls into sched_ext or is called by it.
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 17] = [
     "on_exec",
+    "on_exec_again",
     "on_over_high",
     "on_setpgid",
     "on_exit",
@@ -22,6 +23,7 @@ const PROGRAMS: [&str; 15] = [
     "ask_call",
     "tag_agent",
     "name_agent",
+    "set_agent",
     "observe_start",
     "observe_tasks",
     "observe_fork",

@@ -4,7 +4,9 @@
 
 use crate::agents::Agents;
 use crate::daemon::Daemon;
+use crate::kernel::Kernel;
 use crate::memory::Message;
+use crate::qos::{Setting, Settings};
 use crate::questions::Answer;
 use crossbeam::channel::{bounded, Sender};
 use std::collections::BTreeMap;
@@ -12,6 +14,22 @@ use std::time::Duration;
 
 /// Longest pause, in seconds.
 pub const PAUSE_MAX_S: u64 = 86_400;
+
+/// `scx_agent set`.
+pub fn set(args: &Args, agents: &Agents, settings: &mut Settings, kernel: &Kernel) -> Answer {
+    let mut set = || {
+        let name = args.get("agent").map(String::as_str).unwrap_or_default();
+        let id = agents.named(name)?;
+        let setting = Setting {
+            qos: args.get("qos").map(|q| q.parse()).transpose()?,
+            weight: args.get("weight").map(|w| w.parse()).transpose()?,
+        };
+        settings.operator(id, setting, kernel).map_err(|e| format!("agent {name:?}: {e}"))?;
+        let said = ["qos", "weight"].iter().filter_map(|k| args.get(*k).map(|v| format!("{k} {v}")));
+        Ok(format!("agent {name:?} has {} now", said.collect::<Vec<_>>().join(" and ")).into())
+    };
+    Answer::About(set())
+}
 
 type Args = BTreeMap<String, String>;
 type Reply = Sender<Result<String, String>>;

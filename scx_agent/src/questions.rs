@@ -29,6 +29,9 @@ pub const PAUSE: &str = "pause";
 /// Target of `scx_agent resume`: the argument is `agent`.
 pub const RESUME: &str = "resume";
 
+/// Target of `scx_agent set`: the arguments are `agent`, and `qos` or `weight` or both.
+pub const SET: &str = "set";
+
 /// One question to the thread that knows the answers.
 #[derive(Debug)]
 pub enum Question {
@@ -84,7 +87,7 @@ const LATER: Duration = Duration::from_secs(4);
 /// What the socket offers. Each client gets counters of the statistics since its own last question.
 pub fn server_data(waker: &Waker) -> StatsServerData<Question, Answer> {
     let mut data = StatsServerData::new().add_meta(Metrics::meta()).add_ops("top", metrics(waker.clone()));
-    for target in [CALLS, EXPLAIN, STATUS, VIEW, PAUSE, RESUME] {
+    for target in [CALLS, EXPLAIN, STATUS, VIEW, PAUSE, RESUME, SET] {
         data = data.add_ops(target, about(target, waker.clone()));
     }
     data

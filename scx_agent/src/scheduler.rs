@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Loads the kernel half, serves its statistics and events until it ends.
 
-use crate::agents::{monotonic_ns, Agents, Logs};
+use crate::agents::{monotonic_ns, Agents, Change, Logs};
 use crate::bpf_intf;
 use crate::bpf_skel::*;
 use crate::calls::limit::Limit;
@@ -56,7 +56,7 @@ pub struct Scheduler<'a> {
     metrics: Option<metrics::Server>,
     memory: Option<memory::Link>,
     /// Names agents; ends with this.
-    _containers: containers::Watch,
+    containers: containers::Watch,
     limit: Limit,
     check_roles: bool,
     shortages: Shortages,
@@ -154,7 +154,8 @@ impl<'a> Scheduler<'a> {
         let tags = tags::Server::start(Path::new(tags::SOCKET), agent_of, waker.clone())
             .inspect_err(|e| warn!("no tags are taken: {e:#}"))
             .ok();
-        let watch = containers::Watch::start(&opts.containers, Path::new(CGROUP_ROOT), &kernel)?;
+        let root = Path::new(CGROUP_ROOT);
+        let watch = containers::Watch::start(&opts.containers, &opts.qos, root, &kernel, &waker)?;
         let limit = Limit::new(&opts.limit);
         let check_roles = opts.check_roles;
         let shortages = Shortages::default();
@@ -169,7 +170,7 @@ impl<'a> Scheduler<'a> {
             tags,
             metrics,
             memory,
-            _containers: watch,
+            containers: watch,
             limit,
             check_roles,
             shortages,
@@ -219,6 +220,7 @@ impl<'a> Scheduler<'a> {
             for question in requests.try_iter() {
                 answers.send(self.answer(question, daemon)?)?;
             }
+            self.settle(daemon);
             for inquiry in self.metrics.iter().flat_map(|m| m.inquiries.try_iter()) {
                 // Whoever asked may not wait any more.
                 let _ = inquiry.send(self.view(u64::MAX)?);
@@ -249,6 +251,25 @@ impl<'a> Scheduler<'a> {
         }
     }
 
+    /// Gives agents that have come the class and the weight that are said of them.
+    fn settle(&self, daemon: &mut Daemon) {
+        let changes = self.agents.borrow_mut().changes();
+        if !daemon.schedules() {
+            return;
+        }
+        for change in changes {
+            match change {
+                Change::Found(id) => {
+                    daemon.settings.found(id, || self.agents.borrow().path_of(id), &self.kernel)
+                }
+                Change::Gone(id) => daemon.settings.gone(id),
+            }
+        }
+        for (id, setting) in self.containers.settings.try_iter() {
+            daemon.settings.container(id, setting, &self.kernel);
+        }
+    }
+
     /// Until there are events, or somebody wants something, or for [`POLL`].
     fn sleep(&self) -> Result<()> {
         // SAFETY: libbpf's descriptor, open for as long as `events` is.
@@ -263,10 +284,16 @@ impl<'a> Scheduler<'a> {
         Ok(())
     }
 
-    fn answer(&self, question: Question, daemon: &Daemon) -> Result<Answer> {
+    fn answer(&self, question: Question, daemon: &mut Daemon) -> Result<Answer> {
         Ok(match question {
             Question::Metrics => Answer::Metrics(Box::new(self.counters()?)),
             Question::About(questions::PAUSE, args) => operate::pause(&args, &self.agents.borrow(), daemon),
+            Question::About(questions::SET, _) if !daemon.schedules() => {
+                Answer::About(Err("nothing is scheduled here (no_sched)".into()))
+            }
+            Question::About(questions::SET, args) => {
+                operate::set(&args, &self.agents.borrow(), &mut daemon.settings, &self.kernel)
+            }
             Question::About(questions::RESUME, args) => operate::resume(&args, &self.agents.borrow(), daemon),
             Question::About(target, args) => Answer::About(match target {
                 questions::CALLS => self.agents.borrow_mut().calls.answer(&args, &self.kernel),
@@ -410,7 +437,12 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
         bail!("this machine has {cpus} CPUs, at most {max_cpus} are supported");
     }
 
+    let background = opts.qos.background_mask(cpus)?;
     let rodata = skel.maps.rodata_data.as_mut().context("the kernel half has no rodata")?;
+    if let Some(mask) = background {
+        rodata.background_confined = true;
+        rodata.background_cpus[..mask.len()].copy_from_slice(&mask);
+    }
     rodata.slice_ns = opts.slice_us * 1_000;
     rodata.preempt_margin_ns = opts.preempt_margin_ms * 1_000_000;
     rodata.knobs.delay_slope = opts.delay_slope;

@@ -4,6 +4,7 @@
 
 use crate::agents::{Phase, Span};
 use crate::calls::{Call, Status};
+use crate::qos::Qos;
 use crate::stats::Metrics;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +56,12 @@ pub struct Agent {
     /// True if it is in a sandbox that shows nothing of what runs in it.
     #[serde(default)]
     pub opaque: bool,
+    /// Its class.
+    #[serde(default)]
+    pub qos: Qos,
+    /// Its weight, as in cpu.weight; 0: that of its cgroup.
+    #[serde(default)]
+    pub weight: u32,
 }
 
 /// A running tool call.

@@ -17,6 +17,7 @@ pub enum Event {
     Agent { at_ns: u64, agent: String, cgroup_id: u64 },
     AgentGone { at_ns: u64, agent: String },
     Opaque { at_ns: u64, agent: String },
+    Set { at_ns: u64, agent: String, qos: String, weight: u32 },
     Phase { at_ns: u64, agent: String, from: Phase, to: Phase, lasted_ns: u64 },
     Helper { at_ns: u64, agent: String, pid: u32, comm: String, rule: String },
     CallBegin { at_ns: u64, agent: String, call: u64, pid: u32, rule: String },

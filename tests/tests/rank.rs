@@ -48,6 +48,44 @@ proptest! {
         prop_assert!(delay_ns(a, &k) <= k.delay_cap_ns);
     }
 
+    /// The classes, by keys as of one moment: what is interactive takes the CPU of what is standard, and
+    /// that of what is in the background, short or long; nobody is ahead for ever.
+    #[test]
+    fn classes_rank_in_their_order_and_within_bounds(now in 100 * S..1000 * S, service in 0..1000 * S, k in knobs()) {
+        const MARGIN: u64 = 200 * MS; // of preemption
+        let short = |qos| qos_key(now + delay_ns(service, &k), qos, &k);
+        prop_assert!(before(short(Qos::Interactive) + MARGIN, short(Qos::Standard)));
+        let long = |qos| long_key(now, qos, &k);
+        prop_assert!(before(long(Qos::Interactive) + MARGIN, long(Qos::Standard)));
+        prop_assert!(before(long(Qos::Standard) + MARGIN, long(Qos::Background)));
+        prop_assert!(before(short(Qos::Standard) + MARGIN, long(Qos::Background)));
+        // A call that comes once the lead or the cap is over is behind those that wait since.
+        prop_assert!(!before(qos_key(now + k.qos_lead_ns, Qos::Interactive, &k), now));
+        prop_assert_eq!(qos_place(now + k.delay_cap_ns, Qos::Interactive, &k), now);
+        prop_assert_eq!(qos_place(now, Qos::Standard, &k), now);
+        prop_assert_eq!(long_wait_ns(Qos::Background, &k), k.qos_wait_ns);
+        prop_assert_eq!(long_wait_ns(Qos::Interactive, &k), k.delay_cap_ns);
+    }
+
+    /// Long work that only ever has the turns of what has waited for long: each has one, though none
+    /// uses up its quantum.
+    #[test]
+    fn turns_of_what_has_waited_for_long_go_round(bases in prop::collection::vec(0..100 * S, 2..30)) {
+        let mut queue = bases.clone();
+        let mut turns = vec![0; queue.len()];
+        let mut now = 200 * S;
+        for _ in 0..queue.len() * 3 {
+            let first = (0..queue.len()).min_by_key(|&i| queue[i]).unwrap();
+            turns[first] += 1;
+            now += 50 * MS;
+            queue[first] = aged_base(queue[first], now, K.delay_cap_ns);
+        }
+        prop_assert!(turns.iter().all(|&n| n == 3), "{turns:?}");
+        // What came later stays behind it.
+        prop_assert!(queue.iter().all(|&b| b <= now - K.delay_cap_ns));
+        prop_assert_eq!(aged_base(now, now + S, K.delay_cap_ns), now);
+    }
+
     #[test]
     fn quantum_is_within_its_bounds(cpu in time(), long in any::<bool>(), round in time(), k in knobs()) {
         let q = quantum_ns(cpu, long, round, &k);

@@ -107,6 +107,13 @@ fn weights_by_example() {
     assert_eq!(share_weight(100, false), 1000);
     assert_eq!(share_weight(10_000, false), 100_000);
     assert_eq!(share_weight(100, true), 3, "cpu.idle");
+    // Quanta of calls: whole for an equal share or more, in proportion for less.
+    assert_eq!(call_quantum_ns(4_000, 2, 4, 2), 4_000);
+    assert_eq!(call_quantum_ns(4_000, 3, 4, 2), 4_000);
+    assert_eq!(call_quantum_ns(4_000, 1, 4, 2), 2_000);
+    assert_eq!(share_weight_of(1000, 0), 1000, "no weight of its own");
+    assert_eq!(share_weight_of(1000, 50), 500);
+    assert_eq!(share_weight_of(3, 200), 2000, "set for an agent whose cgroup is idle");
     assert_eq!(share_of(cpus_rate(7), 2000, 7000), cpus_rate(2));
     assert_eq!(share_of(5, 1, 0), 5, "alone");
     let (one, four) = race(4, 10 * MS, 1000);

@@ -16,6 +16,8 @@ pub struct Knobs {
     pub quantum_max_ns: u64,
     pub debt_knee_ns: u64,
     pub debt_burst_ns: u64,
+    pub qos_lead_ns: u64,
+    pub qos_wait_ns: u64,
 }
 
 /// What the scheduler has without options.
@@ -28,7 +30,18 @@ pub const DEFAULT_KNOBS: Knobs = Knobs {
     quantum_max_ns: 8_000_000_000,
     debt_knee_ns: 100_000_000,
     debt_burst_ns: 500_000_000,
+    qos_lead_ns: 1_000_000_000,
+    qos_wait_ns: 8_000_000_000,
 };
+
+/// `enum agent_qos`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Qos {
+    Standard = 0,
+    Interactive = 1,
+    Background = 2,
+}
 
 /// `enum agent_role`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +174,11 @@ extern "C" {
     fn policy_quantum_ns(cpu_ns: u64, is_long: bool, round_ns: u64, k: *const Knobs) -> u64;
     fn policy_wide_ns(weighted_ns: u64, nr_runnable: u32) -> u64;
     fn policy_long_place(base_ns: u64, nr_runnable: u32, k: *const Knobs) -> u64;
+    fn policy_qos_key(key: u64, qos: Qos, k: *const Knobs) -> u64;
+    fn policy_qos_place(place: u64, qos: Qos, k: *const Knobs) -> u64;
+    fn policy_long_key(now: u64, qos: Qos, k: *const Knobs) -> u64;
+    fn policy_long_wait_ns(qos: Qos, k: *const Knobs) -> u64;
+    fn policy_aged_base(base_ns: u64, now: u64, wait_ns: u64) -> u64;
     fn policy_is_long(service_ns: u64, k: *const Knobs) -> bool;
     static policy_max_width: u32;
     fn policy_charge_ns(delta_ns: u64, service_ns: u64, nr_parallel: u32, k: *const Knobs) -> u64;
@@ -169,9 +187,11 @@ extern "C" {
     fn policy_time_ns(elapsed_ns: u64, rate: u64) -> u64;
     static policy_cpu: u64;
     fn policy_share_weight(weight: u32, idle: bool) -> u32;
+    fn policy_share_weight_of(weight: u32, own: u32) -> u32;
     fn policy_share_of(rate: u64, weight: u64, sum: u64) -> u64;
     fn policy_capacity(ran_ns: u64, elapsed_ns: u64, cpus: u32) -> u64;
     fn policy_toll_service_ns(service_ns: u64, rate: u64, rates: u64, nr: u32) -> u64;
+    fn policy_call_quantum_ns(quantum_ns: u64, rate: u64, rates: u64, nr: u32) -> u64;
     fn policy_clock_ns(delta_ns: u64, rate: u64) -> u64;
     fn policy_turn(now: u64, clock: u64, rate: u64, slack_ns: u64, longest_ns: u64, credit_ns: u64) -> u64;
     fn policy_limit_ns(us: u64) -> u64;
@@ -222,6 +242,31 @@ pub fn long_place(base_ns: u64, nr_runnable: u32, k: &Knobs) -> u64 {
     unsafe { policy_long_place(base_ns, nr_runnable, k) }
 }
 
+/// `rank_qos_key()`.
+pub fn qos_key(key: u64, qos: Qos, k: &Knobs) -> u64 {
+    unsafe { policy_qos_key(key, qos, k) }
+}
+
+/// `rank_qos_place()`.
+pub fn qos_place(place: u64, qos: Qos, k: &Knobs) -> u64 {
+    unsafe { policy_qos_place(place, qos, k) }
+}
+
+/// `rank_long_key()`.
+pub fn long_key(now: u64, qos: Qos, k: &Knobs) -> u64 {
+    unsafe { policy_long_key(now, qos, k) }
+}
+
+/// `rank_long_wait_ns()`.
+pub fn long_wait_ns(qos: Qos, k: &Knobs) -> u64 {
+    unsafe { policy_long_wait_ns(qos, k) }
+}
+
+/// `rank_aged_base()`.
+pub fn aged_base(base_ns: u64, now: u64, wait_ns: u64) -> u64 {
+    unsafe { policy_aged_base(base_ns, now, wait_ns) }
+}
+
 /// `rank_is_long()`.
 pub fn is_long(service_ns: u64, k: &Knobs) -> bool {
     unsafe { policy_is_long(service_ns, k) }
@@ -260,6 +305,16 @@ pub fn cpus_rate(cpus: u32) -> u64 {
 /// `share_weight()`.
 pub fn share_weight(weight: u32, idle: bool) -> u32 {
     unsafe { policy_share_weight(weight, idle) }
+}
+
+/// `share_weight_of()`.
+pub fn share_weight_of(weight: u32, own: u32) -> u32 {
+    unsafe { policy_share_weight_of(weight, own) }
+}
+
+/// `share_call_quantum_ns()` of a group with `rate` among `nr` that have `rates` together.
+pub fn call_quantum_ns(quantum_ns: u64, rate: u64, rates: u64, nr: u32) -> u64 {
+    unsafe { policy_call_quantum_ns(quantum_ns, rate, rates, nr) }
 }
 
 /// `share_of()`: the part of `rate` for one with `weight` of `sum`.

@@ -17,9 +17,10 @@ enum { false, true };
 #include "limit.h"
 
 /* lib.rs has a struct of the same layout: a knob more is one more there. */
-_Static_assert(sizeof(struct rank_knobs) == 8 * sizeof(u64), "struct Knobs");
+_Static_assert(sizeof(struct rank_knobs) == 10 * sizeof(u64), "struct Knobs");
 _Static_assert(offsetof(struct rank_knobs, width_bonus_ns) == 3 * sizeof(u64), "struct Knobs");
 _Static_assert(offsetof(struct rank_knobs, debt_burst_ns) == 7 * sizeof(u64), "struct Knobs");
+_Static_assert(offsetof(struct rank_knobs, qos_wait_ns) == 9 * sizeof(u64), "struct Knobs");
 
 u64 policy_delay_ns(u64 service_ns, const struct rank_knobs *k)
 {
@@ -44,6 +45,31 @@ u64 policy_long_place(u64 base_ns, u32 nr_runnable, const struct rank_knobs *k)
 bool policy_is_long(u64 service_ns, const struct rank_knobs *k)
 {
 	return rank_is_long(service_ns, k);
+}
+
+u64 policy_qos_key(u64 key, u32 qos, const struct rank_knobs *k)
+{
+	return rank_qos_key(key, qos, k);
+}
+
+u64 policy_qos_place(u64 place, u32 qos, const struct rank_knobs *k)
+{
+	return rank_qos_place(place, qos, k);
+}
+
+u64 policy_long_key(u64 now, u32 qos, const struct rank_knobs *k)
+{
+	return rank_long_key(now, qos, k);
+}
+
+u64 policy_long_wait_ns(u32 qos, const struct rank_knobs *k)
+{
+	return rank_long_wait_ns(qos, k);
+}
+
+u64 policy_aged_base(u64 base_ns, u64 now, u64 wait_ns)
+{
+	return rank_aged_base(base_ns, now, wait_ns);
 }
 
 const u32 policy_max_width = RANK_MAX_WIDTH;
@@ -75,6 +101,11 @@ u32 policy_share_weight(u32 weight, bool idle)
 	return share_weight(weight, idle);
 }
 
+u32 policy_share_weight_of(u32 weight, u32 own)
+{
+	return share_weight_of(weight, own);
+}
+
 u64 policy_share_of(u64 rate, u64 weight, u64 sum)
 {
 	return share_of(rate, weight, sum);
@@ -88,6 +119,11 @@ u64 policy_capacity(u64 ran_ns, u64 elapsed_ns, u32 cpus)
 u64 policy_toll_service_ns(u64 service_ns, u64 rate, u64 rates, u32 nr)
 {
 	return service_ns * share_toll(rate, rates, nr) / SHARE_TOLL;
+}
+
+u64 policy_call_quantum_ns(u64 quantum_ns, u64 rate, u64 rates, u32 nr)
+{
+	return share_call_quantum_ns(quantum_ns, share_toll(rate, rates, nr));
 }
 
 u64 policy_clock_ns(u64 delta_ns, u64 rate)

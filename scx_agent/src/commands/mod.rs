@@ -13,6 +13,7 @@ mod hooks;
 mod pause;
 mod record;
 mod reload;
+mod set;
 mod status;
 mod top;
 
@@ -38,6 +39,7 @@ pub enum Command {
     Record(record::RecordArgs),
     Replay(record::ReplayArgs),
     Resume(pause::ResumeArgs),
+    Set(set::Args),
     Status(status::Args),
     Top(top::Args),
 }
@@ -62,6 +64,7 @@ impl Command {
             Command::Record(args) => record::record(args),
             Command::Replay(args) => record::replay(args),
             Command::Resume(args) => pause::resume(args),
+            Command::Set(args) => set::run(args),
             Command::Status(args) => status::run(args),
             Command::Top(args) => top::run(args),
         }

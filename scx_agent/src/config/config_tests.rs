@@ -96,6 +96,22 @@ fn agents_of_ones_own_add_up() {
 }
 
 #[test]
+fn a_kind_of_agents_has_a_class_and_a_weight() {
+    let kind = "agent_qos = ['agents/*=interactive']\n[agents.batch]\nqos = 'background'\nweight = 20\n\
+                cgroups = ['batch/*']\ncontainers = 'ci-*'\nlabels = ['tier=batch']";
+    let dir = folder("classes", &[("config.toml", kind)]);
+    let c = config(&dir, &[]).unwrap();
+    let of = |key: &str| c.values[key].words.clone();
+    let all = ["batch/*", "container:ci-*", "label:tier=batch"];
+    let with = |what: &str| all.map(|who| format!("{who}={what}"));
+    assert_eq!(of("agent_qos")[0], "agents/*=interactive");
+    assert_eq!(of("agent_qos")[1..], with("background"));
+    assert_eq!(of("agent_weights"), with("20"));
+    assert_eq!(c.opts.qos.agent_qos.len(), 4);
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn what_is_missing_or_wrong_is_told() {
     let dir = folder("missing", &[("conf.d/1.toml", "slice_us = 1"), ("conf.d/2.toml", "x = 1")]);
     assert!(config(&dir, &[]).unwrap_err().contains("cannot read"), "a file that was named is to be there");

@@ -25,13 +25,15 @@ const AGENTS: &str = "
 # /proc/PID/comm), for one that runs in node, bun, deno or python a word of its script's path or
 # module, and the cgroups that are agents of this kind, if they are not containers. With cgroups
 # named, here or above, only those that are named are agents. Containers are agents by name or by
-# label as well. (restart)
+# label as well. All that are named may have a class and a weight: see agent_qos. (restart)
 #[agents.example]
 #comms = [\"example-agent\"]
 #args = [\"example-agent\"]
 #cgroups = [\"example.slice/agent-*.scope\"]
 #containers = [\"example-*\"]
 #labels = [\"com.example.role=agent\"]
+#qos = \"background\"
+#weight = 50
 ";
 
 /// A file with every key, its description and its default, commented out.

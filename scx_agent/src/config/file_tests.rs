@@ -65,6 +65,10 @@ fn each_problem_names_file_line_key_and_what_to_do() {
         ("agents = 1", "f.toml:1: agents: this is a whole number, expected tables [agents.NAME]"),
         ("[agents.x]\ncoms = ['a']", "f.toml:2: an agent has no key \"coms\": did you mean `comms`?"),
         ("[agents.x]", "f.toml:1: agents.x: name its framework's `comms` or `args`, or its `cgroups`, `containers` or `labels`"),
+        ("[agents.x]\ncomms = 'x'\nqos = 'background'", "f.toml:3: qos: name the `cgroups`, `containers` or `labels` of those that have it"),
+        ("[agents.x]\ncgroups = 'x/*'\nqos = 'fast'", "f.toml:3: qos: \"fast\" is no class: interactive, standard or background"),
+        ("[agents.x]\ncgroups = 'x/*'\nqos = ['standard', 'background']", "f.toml:3: qos: expected one value"),
+        ("[agents.x]\ncgroups = 'x/*'\nweight = 0", "f.toml:3: weight: \"0\" is no weight: 1 to 10000, or `cgroup` for that of its cgroup"),
         (
             "[agents.x]\ncgroups = '/'",
             "f.toml:2: cgroups: the root cgroup cannot be an agent; name cgroups below it, such as agents/*",

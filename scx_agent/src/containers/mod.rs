@@ -5,10 +5,13 @@
 mod api;
 mod options;
 
-pub use options::Options;
+pub use options::{Label, Options};
 
 use crate::kernel::{Kernel, Named};
+use crate::qos::{self, Setting};
+use crate::questions::Waker;
 use anyhow::{bail, Context, Result};
+use crossbeam::channel::{unbounded, Receiver, Sender};
 use log::{debug, info, warn};
 use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
@@ -25,6 +28,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Watch {
     _watchers: Vec<Watcher>,
+    /// Cgroups of containers of which [`qos::Options`] say something.
+    pub settings: Receiver<(u64, Setting)>,
 }
 
 #[derive(Debug)]
@@ -41,17 +46,29 @@ struct Open {
 }
 
 impl Watch {
-    /// Names the containers that `options` mean to `kernel`, those that run and those that will.
+    /// Names the containers that `options` mean to `kernel`, those that run and those that will, and wakes
+    /// the main loop for what `qos` says of them.
     ///
     /// # Errors
     /// The system starts no thread.
-    pub fn start(options: &Options, cgroup_root: &Path, kernel: &Kernel) -> Result<Watch> {
-        let sockets = if options.wanted() { options.sockets() } else { Vec::new() };
+    pub fn start(
+        options: &Options,
+        qos: &qos::Options,
+        cgroup_root: &Path,
+        kernel: &Kernel,
+        waker: &Waker,
+    ) -> Result<Watch> {
+        let wanted = options.wanted() || qos.ask_containers();
+        let sockets = if wanted { options.sockets() } else { Vec::new() };
+        let (tell, settings) = unbounded();
         let start = |socket: PathBuf| {
             let open = Arc::new(Mutex::new(Open::default()));
             let see = See {
                 socket,
                 options: options.clone(),
+                qos: qos.clone(),
+                tell: tell.clone(),
+                waker: waker.clone(),
                 cgroup_root: cgroup_root.into(),
                 kernel: kernel.clone(),
                 open: open.clone(),
@@ -62,7 +79,7 @@ impl Watch {
                 .context("cannot start a thread")?;
             Ok(Watcher { open, thread: Some(thread) })
         };
-        Ok(Watch { _watchers: sockets.into_iter().map(start).collect::<Result<_>>()? })
+        Ok(Watch { _watchers: sockets.into_iter().map(start).collect::<Result<_>>()?, settings })
     }
 }
 
@@ -86,6 +103,9 @@ impl Drop for Watcher {
 struct See {
     socket: PathBuf,
     options: Options,
+    qos: qos::Options,
+    tell: Sender<(u64, Setting)>,
+    waker: Waker,
     cgroup_root: PathBuf,
     kernel: Kernel,
     open: Arc<Mutex<Open>>,
@@ -136,10 +156,12 @@ impl See {
         bail!("the connection has ended")
     }
 
-    /// Makes container `id` an agent if it is meant.
+    /// Makes container `id` an agent if it is meant, and tells its class and weight if it has such.
     fn look(&self, id: &str) -> Result<()> {
         let container = api::inspect(&self.socket, id)?;
-        if !self.options.names(container.name(), |key| container.label(key)) {
+        let named = self.options.names(container.name(), |key| container.label(key));
+        let setting = self.qos.of_container(container.name(), |key| container.label(key));
+        if !named && setting == Setting::default() {
             return Ok(());
         }
         // It may have ended already.
@@ -151,6 +173,14 @@ impl See {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e).with_context(|| format!("cannot look at {}", cgroup.display())),
         };
+        if setting != Setting::default() {
+            // The main loop has ended, or takes it.
+            let _ = self.tell.send((cgroup_id, setting));
+            self.waker.wake();
+        }
+        if !named {
+            return Ok(());
+        }
         match self.kernel.name(cgroup_id)? {
             Named::Gone => debug!("container {id} has gone"),
             Named::Agent => info!("container {:?} is an agent: {}", container.name(), path.display()),

@@ -65,6 +65,17 @@ fn parse_name(s: &str) -> Result<String, String> {
     }
 }
 
+impl Label {
+    /// True if a container with labels as `label` finds them has this one.
+    pub fn is<'a>(&self, label: &impl Fn(&str) -> Option<&'a str>) -> bool {
+        match (label(&self.key), &self.value) {
+            (Some(has), Some(wanted)) => has == wanted,
+            (has, None) => has.is_some(),
+            (None, Some(_)) => false,
+        }
+    }
+}
+
 impl Options {
     /// True if containers are to be asked for.
     pub fn wanted(&self) -> bool {
@@ -82,12 +93,7 @@ impl Options {
     /// True if a container called `name`, with labels as `label` finds them, is an agent.
     pub fn names<'a>(&self, name: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         let by_name = |glob: &String| component_matches(glob.as_bytes(), name.as_bytes());
-        let by_label = |l: &Label| match (label(&l.key), &l.value) {
-            (Some(has), Some(wanted)) => has == wanted,
-            (has, None) => has.is_some(),
-            (None, Some(_)) => false,
-        };
-        self.agent_containers.iter().any(by_name) || self.agent_labels.iter().any(by_label)
+        self.agent_containers.iter().any(by_name) || self.agent_labels.iter().any(|l| l.is(&label))
     }
 }
 

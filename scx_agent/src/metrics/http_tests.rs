@@ -3,6 +3,7 @@
 use super::super::Listen;
 use super::*;
 use crate::agents::{Phase, Span};
+use crate::qos::Qos;
 use crate::view::{Agent, Totals};
 use proptest::prelude::*;
 
@@ -66,6 +67,8 @@ fn agent(name: &str, labelled: bool) -> Agent {
         },
         labelled,
         opaque: false,
+        qos: Qos::default(),
+        weight: 0,
     }
 }
 

@@ -5,8 +5,9 @@ use super::model::{Model, Row, Sort};
 use super::strip::{mark, CELLS};
 use crate::agents::Phase;
 use crate::calls::command::shown;
+use crate::qos::Qos;
 use crate::status::lasted;
-use crate::view::Running;
+use crate::view::{self, Running};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -93,8 +94,15 @@ fn header(model: &Model, paint: Paint) -> Vec<Line<'static>> {
     vec![Line::from(first), Line::from(second), Line::from(Span::styled(third, style))]
 }
 
-/// Before the name of an agent of which nothing but CPU time is seen.
-const OPAQUE: &str = "[opaque] ";
+/// Before the name of an agent: nothing but CPU time is seen of it, or it is not of the standard class.
+fn marks(agent: &view::Agent) -> String {
+    let qos = match agent.qos {
+        Qos::Interactive => "[inter] ",
+        Qos::Standard => "",
+        Qos::Background => "[back] ",
+    };
+    format!("{qos}{}", if agent.opaque { "[opaque] " } else { "" })
+}
 
 fn phase_name(phase: Phase) -> &'static str {
     match phase {
@@ -156,11 +164,7 @@ fn agents(frame: &mut Frame<'_>, area: Rect, model: &Model, paint: Paint) {
         let marker = if Some(r.agent.cgroup_id) == model.selected { ">" } else { " " };
         let phase = Span::styled(phase_name(r.agent.phase), paint.phase(Some(r.agent.phase)));
         TableRow::new([
-            Cell::from(format!(
-                "{marker}{}{}",
-                if r.agent.opaque { OPAQUE } else { "" },
-                shown(&r.agent.name, TEXT_MAX)
-            )),
+            Cell::from(format!("{marker}{}{}", marks(&r.agent), shown(&r.agent.name, TEXT_MAX))),
             Cell::from(phase),
             right(short(ago(model, r.agent.since_ns))),
             number(r.cpu),
@@ -205,6 +209,10 @@ fn details(model: &Model, row: &Row, paint: Paint) -> Vec<Line<'static>> {
             share(Phase::Framework),
             share(Phase::Tool)
         )),
+        Line::from(match a.weight {
+            0 => format!("class   {}", a.qos),
+            n => format!("class   {}, weight {n}", a.qos),
+        }),
         Line::from(format!(
             "now     {} CPUs, {} memory, {} tasks wait for a CPU",
             number(row.cpu),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::agents::{Phase, Span};
 use crate::calls::Call;
+use crate::qos::Qos;
 use crate::stats::Metrics;
 use crate::usage::{Host, Usage};
 use crate::view::{self, Totals, View};
@@ -32,6 +33,8 @@ fn agent(id: u64, name: &str, phase: Phase, since_ns: u64, history: &[(Phase, u6
         },
         labelled: true,
         opaque: false,
+        qos: Qos::default(),
+        weight: 0,
     }
 }
 
