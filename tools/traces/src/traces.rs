@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn files_are_read_with_the_line_at_fault() {
-        let p = std::env::temp_dir().join(format!("agentload-traces-{}.jsonl", std::process::id()));
+        let p = std::env::temp_dir().join(format!("agenttraces-traces-{}.jsonl", std::process::id()));
         let good = GOOD.replace('\n', " ");
         std::fs::write(&p, format!("{good}\n\n{{}}\n")).unwrap();
         let e = read(&p).unwrap_err().to_string();
