@@ -57,9 +57,9 @@ pub struct Agent {
     pub opaque: bool,
 }
 
-/// A running tool call.
+/// A tool call, and whose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Running {
+pub struct AgentCall {
     /// Its agent's cgroup.
     pub cgroup_id: u64,
     pub call: Call,
@@ -72,7 +72,13 @@ pub struct View {
     pub now_ns: u64,
     pub agents: Vec<Agent>,
     /// Running tool calls, the oldest first.
-    pub calls: Vec<Running>,
+    pub calls: Vec<AgentCall>,
+    /// Tool calls that have ended, as far as they were asked for, in the order of their ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<AgentCall>,
+    /// How many tool calls have ended since the daemon began: what the next question for them is after.
+    #[serde(default)]
+    pub ended_total: u64,
     /// Of agents that are not [`Agent::labelled`], also of those that are gone; finished calls only.
     pub others: Totals,
     pub metrics: Metrics,
