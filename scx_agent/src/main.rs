@@ -25,6 +25,7 @@ mod operate;
 mod preflight;
 mod questions;
 mod records;
+mod report;
 mod scheduler;
 mod shortages;
 mod stats;

@@ -113,3 +113,23 @@ enter agents/held sleep 60 &
 start_scheduler plain --agent-cgroup 'agents/*' --no-memory
 tell no_memory pause held
 stop_scheduler TERM
+
+### recorded, shown again and reported on
+start_scheduler recorded -v --agent-cgroup 'loaded/*' --agent-cgroup 'agents/*'
+agentload generate --agents 2 --turns 3 --seed 1 >/tmp/plan
+enter agents/held agentload burn --stages "3000000000:0:1:$((100 * 256))" &
+held=$!
+scx_agent record --interval 0.5 /out/rec 2>/out/record.err &
+recorder=$!
+agentload run --plan /tmp/plan --cgroup loaded --speedup 2 --out /out/load.jsonl >/dev/null
+fact load $?
+sleep 1
+kill -INT $recorder
+wait $recorder
+fact record $?
+kill $held
+tell replay replay --at 4 --print /out/rec
+tell report report --json --html /out/report.html /out/rec
+tell report_text report /out/rec
+tell no_recording report /tests/operate.sh
+stop_scheduler TERM

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `scx_agent pause` and `resume`, and the time limit of calls.
+//! `scx_agent pause` and `resume`, the time limit of calls, and `record`, `replay` and `report`.
 
-use scx_agent_tests::vm::Boot;
+use agentload::jsonl;
+use agentload::record::Record;
+use scx_agent_tests::vm::{Boot, Left};
 use serde_json::Value;
 
 #[test]
-fn agents_are_paused_and_calls_limited() {
+fn agents_are_paused_limited_and_recorded() {
     let left = Boot::script("operate").module("zram").run();
     left.assert_kernel_well();
     let facts = left.facts();
@@ -36,6 +38,12 @@ fn agents_are_paused_and_calls_limited() {
         ("daemon_lives", "yes"),
         ("limited_status", "0"),
         ("no_memory", "1"),
+        ("load", "0"),
+        ("record", "0"),
+        ("replay", "0"),
+        ("report", "0"),
+        ("report_text", "0"),
+        ("no_recording", "1"),
     ] {
         assert_eq!(facts.get(name), want, "{name}:\n{}", left.diagnosis());
     }
@@ -50,6 +58,10 @@ fn agents_are_paused_and_calls_limited() {
         ("nobody.err", "there is no agent \"nobody\""),
         ("foreign.err", "somebody else"),
         ("no_memory.err", "no_memory"),
+        ("replay.out", "agents/held"),
+        ("report_text.out", "time in tool calls"),
+        ("report.html", "<svg"),
+        ("no_recording.err", "/tests/operate.sh:1: not JSON"),
         ("status.out", "2 agents are paused"),
         ("first.err", "its time is over"),
         ("first.err", "let 2 paused agents go on"),
@@ -81,4 +93,36 @@ fn agents_are_paused_and_calls_limited() {
     assert!((2.9..6.0).contains(&seconds(told)), "{told:#}");
     assert!((4.9..9.0).contains(&seconds(made)), "SIGKILL comes after the grace: {made:#}");
     assert_eq!(left.text("calls.out").lines().filter(|l| l.contains(" limit ")).count(), 2);
+    check_report(&left);
+}
+
+/// The report on the recording, against what the load says that it did.
+fn check_report(left: &Left) {
+    let report: Value = serde_json::from_str(&left.text("report.out")).expect("JSON");
+    assert_eq!(left.text("report.err"), "", "all of it is used");
+    let all = &report["sets"][0];
+    let number =
+        |path: &str| all.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path}: {all:#}"));
+    let records: Vec<Record> = jsonl::read(&left.path("load.jsonl")).unwrap();
+    let seconds: Vec<f64> = records
+        .iter()
+        .filter_map(|r| match r {
+            Record::Call(c) => Some((c.end_ns - c.start_ns) as f64 / 1e9),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(number("/agents"), 3.0, "two of the load, and one that only holds memory");
+    // Most are shorter than the time between two looks.
+    assert_eq!(seconds.len(), 6);
+    assert_eq!(number("/process_calls_s/n"), 6.0, "{all:#}");
+    let mean = seconds.iter().sum::<f64>() / 6.0;
+    assert!((number("/process_calls_s/mean") - mean).abs() < 0.1, "mean {mean}: {all:#}");
+    let busy: f64 = seconds.iter().sum::<f64>() / 2.0;
+    let most = 100.0 * busy / number("/length_s/p50");
+    assert!(
+        number("/in_calls_pct/min") == 0.0 && number("/in_calls_pct/max") > most / 2.0,
+        "{most}: {all:#}"
+    );
+    assert!((95.0..150.0).contains(&number("/peak_mb/max")), "{all:#}");
+    assert!(number("/cpu_inside_pct/max") > 20.0 && number("/cpu_outside_pct/p50") < 10.0, "{all:#}");
 }

@@ -13,6 +13,7 @@ mod hooks;
 mod pause;
 mod record;
 mod reload;
+mod report;
 mod status;
 mod top;
 
@@ -37,6 +38,7 @@ pub enum Command {
     Reload(reload::Args),
     Record(record::RecordArgs),
     Replay(record::ReplayArgs),
+    Report(report::Args),
     Resume(pause::ResumeArgs),
     Status(status::Args),
     Top(top::Args),
@@ -61,6 +63,7 @@ impl Command {
             Command::Reload(args) => reload::run(args),
             Command::Record(args) => record::record(args),
             Command::Replay(args) => record::replay(args),
+            Command::Report(args) => report::run(args),
             Command::Resume(args) => pause::resume(args),
             Command::Status(args) => status::run(args),
             Command::Top(args) => top::run(args),

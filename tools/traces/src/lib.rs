@@ -4,4 +4,5 @@
 
 pub mod import;
 pub mod jsonl;
+pub mod spans;
 pub mod traces;
