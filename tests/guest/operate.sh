@@ -21,6 +21,8 @@ tell() {
 }
 begin() {
 	start_scheduler "$1" -v --agent-cgroup 'agents/*' --agent-cgroup 'loaded/*' --call-limit-s 3 --call-grace-s 2
+	# It answers a little later than the kernel runs it.
+	wait_for 30 sh -c 'scx_agent calls --running >/dev/null 2>&1'
 }
 
 for a in held busy other; do mkdir $cg/agents/$a; done
@@ -137,6 +139,7 @@ documented() {
 	} >>/out/documented.failed
 	ran=$((ran + 1))
 }
+agentload generate --as-traces --agents 2 >tasks.jsonl
 ran=0
 : >/out/documented.failed
 . /tests/documented.sh

@@ -8,8 +8,14 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 
 /// What stands for a value of the reader's own, and a value.
-const PLACEHOLDERS: [(&str, &str); 5] =
-    [("N", "1"), ("ADDRESS:PORT", "127.0.0.1:9855"), ("KEY=VALUE", "a=b"), ("SEC", "1"), ("MB", "1")];
+const PLACEHOLDERS: [(&str, &str); 6] = [
+    ("N", "1"),
+    ("PID", "1"),
+    ("ADDRESS:PORT", "127.0.0.1:9855"),
+    ("KEY=VALUE", "a=b"),
+    ("SEC", "1"),
+    ("MB", "1"),
+];
 
 /// The command's words, with values for placeholders, and without what stands for more to come.
 fn filled(command: &Command) -> Vec<String> {
