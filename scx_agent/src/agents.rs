@@ -304,8 +304,8 @@ impl Agents {
                 debug!("agent {agent:?}: call {call} is a helper and no call")
             }
             Event::CallEnd { agent, call, comm, cpu_ns, wall_ns, wait_ns, processes, peak_width, .. } => {
-                self.calls_cpu_ns += cpu_ns;
-                self.calls_wait_ns += wait_ns;
+                self.calls_cpu_ns = self.calls_cpu_ns.saturating_add(*cpu_ns);
+                self.calls_wait_ns = self.calls_wait_ns.saturating_add(*wait_ns);
                 info!(
                     "agent {agent:?}: call {call} ({comm:?}) took {:.3} s, CPU {:.3} s, waited {:.3} s, {processes} processes, \
                      up to {peak_width} at once",

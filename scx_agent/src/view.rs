@@ -27,13 +27,14 @@ impl Totals {
     pub fn ended(&mut self, status: Status, cpu_ns: u64, wait_ns: u64) {
         self.calls += 1;
         self.failed += u64::from(status != Status::Exited(0));
-        self.cpu_ns += cpu_ns;
-        self.wait_ns += wait_ns;
+        self.cpu_ns = self.cpu_ns.saturating_add(cpu_ns);
+        self.wait_ns = self.wait_ns.saturating_add(wait_ns);
     }
 
     /// One more phase that is over.
     pub fn phase(&mut self, phase: Phase, lasted_ns: u64) {
-        self.phase_ns[phase as usize] += lasted_ns;
+        let phase_ns = &mut self.phase_ns[phase as usize];
+        *phase_ns = phase_ns.saturating_add(lasted_ns);
     }
 }
 

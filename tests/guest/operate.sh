@@ -120,6 +120,7 @@ sleep 1
 kill -INT $recorder
 wait $recorder
 fact record $?
+scx_agent calls --json >/out/loaded.json
 tell replay replay --at 4 --print /out/rec
 tell report report --json --html /out/report.html /out/rec
 tell report_text report /out/rec

@@ -84,10 +84,8 @@ const ASKING: [&str; 13] = [
     "resume", "status", "top",
 ];
 
-/// What stands for the reader's own in a guest: the shell's pid, an agent of that name, less time, and no
-/// terminal.
-const IN_A_GUEST: [(&[&str], &[&str]); 5] = [
-    (&["4711"], &["1"]),
+/// What stands for the reader's own in a guest: an agent of that name, less time, and no terminal.
+const IN_A_GUEST: [(&[&str], &[&str]); 4] = [
     (&["docker-4fd1c2.scope"], &["held"]),
     (&["record", "--for"], &["record", "--for", "2"]),
     (&["top"], &["top", "--batch", "1"]),
@@ -95,7 +93,7 @@ const IN_A_GUEST: [(&[&str], &[&str]); 5] = [
 ];
 
 /// A line of shell for each command in a block of the documents that asks a daemon: `documented FILE:LINE`
-/// and the command.
+/// and the command, in which `$held` is a process of the agent `held`.
 pub fn to_run() -> String {
     let mut out = String::new();
     for (name, text) in documents() {
@@ -114,7 +112,7 @@ pub fn to_run() -> String {
                 }
             }
             words.extend(rest);
-            out += &shlex::try_join(words).expect("no NUL");
+            out += &shlex::try_join(words).expect("no NUL").replace("4711", "$held");
             out.push('\n');
         }
     }

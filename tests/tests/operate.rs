@@ -101,7 +101,7 @@ fn agents_are_paused_limited_and_recorded() {
     assert!(facts.number("documented") >= 15.0, "{facts:?}");
 }
 
-/// The report on the recording, against what the load says that it did.
+/// The report on the recording, against what the load says that it did, and the daemon of its calls.
 fn check_report(left: &Left) {
     let report: Value = serde_json::from_str(&left.text("report.out")).expect("JSON");
     assert_eq!(left.text("report.err"), "", "all of it is used");
@@ -109,25 +109,31 @@ fn check_report(left: &Left) {
     let number =
         |path: &str| all.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path}: {all:#}"));
     let records: Vec<Record> = jsonl::read(&left.path("load.jsonl")).unwrap();
-    let seconds: Vec<f64> = records
+    let made: Vec<(u64, f64)> = records
         .iter()
         .filter_map(|r| match r {
-            Record::Call(c) => Some((c.end_ns - c.start_ns) as f64 / 1e9),
+            Record::Call(c) => Some((c.pid.into(), (c.end_ns - c.start_ns) as f64 / 1e9)),
             _ => None,
         })
         .collect();
+    let told: Vec<Value> = serde_json::from_str(&left.text("loaded.json")).expect("JSON");
+    let told = |name: &str| -> Vec<f64> {
+        let of_load = |c: &&Value| made.iter().any(|m| c["pid"] == m.0);
+        told.iter().filter(of_load).map(|c| c[name].as_f64().expect(name) / 1e9).collect()
+    };
     assert!(number("/agents") >= 3.0, "two of the load, and one that only holds memory: {all:#}");
     // Most are shorter than the time between two looks.
-    assert_eq!(seconds.len(), 6);
-    assert_eq!(number("/process_calls_s/n"), 6.0, "{all:#}");
-    let mean = seconds.iter().sum::<f64>() / 6.0;
-    assert!((number("/process_calls_s/mean") - mean).abs() < 0.1, "mean {mean}: {all:#}");
-    let busy: f64 = seconds.iter().sum::<f64>() / 2.0;
-    let most = 100.0 * busy / number("/length_s/p50");
-    assert!(
-        number("/in_calls_pct/min") == 0.0 && number("/in_calls_pct/max") > most / 2.0,
-        "{most}: {all:#}"
-    );
+    assert_eq!((made.len(), told("wall_ns").len()), (6, 6), "{made:?}");
+    for (path, name) in [("/process_calls_s", "wall_ns"), ("/categories/0/cpu_s", "cpu_ns")] {
+        let mean = told(name).iter().sum::<f64>() / 6.0;
+        assert_eq!(number(&format!("{path}/n")), 6.0, "{all:#}");
+        assert!((number(&format!("{path}/mean")) - mean).abs() < 1e-6, "mean {mean}: {all:#}");
+    }
+    // A framework has forked a call before that is known to be one, and reaps it after its end.
+    let longest = made.iter().map(|m| m.1).fold(0.0, f64::max);
+    assert!(number("/process_calls_s/max") < longest, "{made:?}: {all:#}");
+    let most = 100.0 * told("wall_ns").iter().sum::<f64>() / 2.0 / number("/length_s/max");
+    assert!(number("/in_calls_pct/min") == 0.0 && number("/in_calls_pct/max") >= most, "{most}: {all:#}");
     assert!((95.0..150.0).contains(&number("/peak_mb/max")), "{all:#}");
     assert!(number("/cpu_inside_pct/max") > 20.0 && number("/cpu_outside_pct/p50") < 10.0, "{all:#}");
 }

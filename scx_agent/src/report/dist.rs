@@ -30,7 +30,8 @@ impl Dist {
 
 /// `part` of `whole` in percent; None of nothing.
 pub fn pct(part: f64, whole: f64) -> Option<f64> {
-    (whole > 0.0).then(|| 100.0 * part / whole)
+    // The sum of nothing is -0.
+    (whole > 0.0).then(|| 100.0 * part / whole + 0.0)
 }
 
 #[cfg(test)]
@@ -45,5 +46,6 @@ mod tests {
         let one = Dist::of([7.0]).unwrap();
         assert_eq!((one.min, one.p50, one.p99, one.max), (7.0, 7.0, 7.0, 7.0));
         assert_eq!(Dist::of([]), None);
+        assert!(pct([].iter().sum(), 1.0).is_some_and(f64::is_sign_positive));
     }
 }

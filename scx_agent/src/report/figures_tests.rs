@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 use super::*;
-use crate::report::track::Sample;
+use crate::report::track::{Group, Sample};
 
 const BOUNDS: Bounds = Bounds { burst_mb: 300.0, burst_cpu_pct: 50.0, change_mb_per_s: 50.0 };
 
@@ -31,6 +31,7 @@ fn agent() -> Track {
         name: "a".into(),
         set: "s".into(),
         length_s: 100.0,
+        starts: true,
         calls: vec![call("test", 9.5, 29.5), call("git", 20.0, 25.0), call("build", 49.5, 54.5)],
         groups: vec![Group { start_s: 9.5, end_s: 54.5, calls: 3, busy_s: 30.0 }],
         samples: (0..=100).map(sample).collect(),
@@ -62,6 +63,12 @@ fn known_answers() {
     assert_eq!(f.cpu_bursts.samples, 5 + 25);
     close(f.cpu_bursts.in_calls_pct, 100.0 * 25.0 / 30.0);
     close(f.samples_in_calls_pct, 100.0 * 25.0 / 101.0);
+    let watched = figures("s", &[&Track { starts: false, ..agent.clone() }], BOUNDS);
+    assert_eq!(
+        watched.cpu_outside_pct.map(|d| (d.n, d.max)),
+        Some((101 - 27, 80.0)),
+        "one that was there before"
+    );
     let (outside, inside) = (f.cpu_outside_pct.unwrap(), f.cpu_inside_pct.unwrap());
     assert_eq!((outside.n, outside.min, outside.max), (101 - 5 - 27, 2.0, 2.0));
     assert_eq!((inside.n, inside.p50, inside.min), (27, 100.0, 2.0));

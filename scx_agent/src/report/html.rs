@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The report as one page with plots, which needs nothing else.
 
-use super::figures::{in_calls_pct, kinds, peak_to_mean, Kind, Split};
+use super::demands::{kinds, Kind};
+use super::figures::{in_calls_pct, peak_to_mean, Split};
 use super::table::{self, Table};
 use super::track::Track;
 use super::Report;
@@ -88,7 +89,7 @@ fn plots(body: &mut String, report: &Report, sets: &[(String, Vec<&Track>)]) -> 
     body.push_str("<div class=\"plots\">\n");
     let mut add = |(series, legend): (Vec<Series>, String), draw: Draw, labels: Labels| -> Result<()> {
         if !series.is_empty() {
-            let _ = write!(body, "<div>{}{legend}</div>\n", draw(&series, &labels)?);
+            let _ = writeln!(body, "<div>{}{legend}</div>", draw(&series, &labels)?);
         }
         Ok(())
     };
@@ -175,16 +176,16 @@ fn largest(body: &mut String, all: &[&Track]) -> Result<()> {
     };
     let cpu = t.samples.iter().filter_map(|s| Some((s.t_s, s.cpu_pct?))).collect();
     for (what, points, show) in [
-        ("memory", peaks(t.memory().collect()), (|v| format!("{v:.0} MB")) as fn(f64) -> String),
+        ("memory", peaks(t.memory().collect()), (|v| format!("{v:.0} MB")) as agentplots::Show),
         ("CPU", peaks(cpu), |v| format!("{v:.0} %")),
     ] {
         let title = format!("The agent with the highest peak: {what}, tool calls shaded");
         let labels = Labels { title: &title, x: "time", y: what, show };
         let line = agentplots::Track { name: what.into(), style: Style::nth(1), points };
         let plot = agentplots::over_time(vec![line], &t.busy(), &labels)?;
-        let _ = write!(
+        let _ = writeln!(
             body,
-            "<div>{plot}<p class=\"legend\">{} of {}</p></div>\n",
+            "<div>{plot}<p class=\"legend\">{} of {}</p></div>",
             escape(&t.name),
             escape(&t.set)
         );

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What `scx_agent report` says of recorded agents: `source` reads what there is into
-//! [`track::Track`]s, `figures` makes figures of them, `table` puts those into words, `html` on a page
+//! [`track::Track`]s, `figures` and `demands` make figures of them, `table` puts those into words, `html` on a page
 //! with plots.
 
+mod demands;
 mod dist;
 mod figures;
 mod html;

@@ -105,6 +105,8 @@ fn groups(calls: &Calls, from_ns: u64, to_ns: u64) -> Vec<Group> {
 /// An agent in a recording, as far as that has been read.
 struct Open {
     name: String,
+    /// It was not there at the first look.
+    starts: bool,
     first_ns: u64,
     last_ns: u64,
     /// CPU time at the last look, in us.
@@ -125,14 +127,13 @@ pub fn recording(path: &Path, notes: &mut Vec<String>) -> Result<Vec<Track>> {
     notes.append(&mut recording.skipped);
     let set = path.display().to_string();
     let (mut open, mut done) = (BTreeMap::<u64, Open>::new(), Vec::new());
-    let mut last_ns = 0;
-    let mut missing = 0;
+    let (mut first_ns, mut last_ns, mut missing) = (None, 0, 0);
     let mut close = |open: &mut BTreeMap<u64, Open>, done: &mut Vec<Track>| {
         for agent in std::mem::take(open).into_values() {
             let ended = agent.calls.values().filter(|c| c.status.is_some()).count() as u64;
             missing += agent.counted.1.saturating_sub(agent.counted.0).saturating_sub(ended);
             let track = track(&set, agent.name, &agent.calls, (agent.first_ns, agent.last_ns));
-            done.push(Track { samples: agent.samples, ..track });
+            done.push(Track { starts: agent.starts, samples: agent.samples, ..track });
         }
     };
     for n in 0..recording.len() {
@@ -140,12 +141,15 @@ pub fn recording(path: &Path, notes: &mut Vec<String>) -> Result<Vec<Track>> {
         let now_ns = look.view.now_ns;
         if now_ns < last_ns || now_ns - last_ns > GAP_NS {
             close(&mut open, &mut done);
+            first_ns = None;
         }
         last_ns = now_ns;
+        let begun_ns = *first_ns.get_or_insert(now_ns);
         for a in look.view.agents {
             let counted = a.totals.calls;
             let agent = open.entry(a.cgroup_id).or_insert_with(|| Open {
                 name: a.name,
+                starts: now_ns > begun_ns,
                 first_ns: now_ns,
                 last_ns: now_ns,
                 cpu_us: None,

@@ -25,7 +25,8 @@ fn short(v: f64) -> String {
         a if a >= 99.95 => format!("{v:.0}"),
         a if a >= 9.995 => format!("{v:.1}"),
         a if a >= 0.9995 => format!("{v:.2}"),
-        _ => format!("{v:.3}"),
+        a if a >= 0.0005 => format!("{v:.3}"),
+        _ => "0".into(),
     }
 }
 
@@ -173,4 +174,28 @@ pub fn text(report: &Report) -> String {
         let _ = writeln!(out, "{} sets; --json has each of them", report.sets.len() - 1);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_the_digits_that_count() {
+        for (v, want) in [
+            (2398.2, "2398"),
+            (99.96, "100"),
+            (14.96, "15.0"),
+            (9.996, "10.0"),
+            (-3.456, "-3.46"),
+            (0.05, "0.050"),
+            (-0.0, "0"),
+            (-0.0001, "0"),
+        ] {
+            assert_eq!(short(v), want);
+        }
+        assert_eq!(last("short"), "short");
+        let name = last("/var/log/scx_agent/a-day-in-november.jsonl");
+        assert_eq!((name.chars().count(), name.ends_with("november.jsonl")), (NAME_WIDTH, true), "{name}");
+    }
 }

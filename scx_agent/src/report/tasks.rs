@@ -19,6 +19,7 @@ fn track(task: &Task) -> Track {
         name: task.id.clone(),
         set: task.set.clone(),
         length_s: task.dur_s,
+        starts: true,
         groups: groups(&calls),
         calls: calls.into_iter().map(call).collect(),
         samples: task

@@ -12,6 +12,8 @@ pub struct Track {
     /// What it is told together with: the set of a recorded task, else its file.
     pub set: String,
     pub length_s: f64,
+    /// Begins with the start of its framework, which is neither waiting nor a call.
+    pub starts: bool,
     /// In the order of their starts.
     pub calls: Vec<Call>,
     pub groups: Vec<Group>,

@@ -6,6 +6,6 @@ mod lines;
 mod page;
 mod style;
 
-pub use lines::{ecdf, ecdf_linear, over_time, show_ms, show_times, sorted, Labels, Series, Track};
+pub use lines::{ecdf, ecdf_linear, over_time, show_ms, show_times, sorted, Labels, Series, Show, Track};
 pub use page::{escape, page};
 pub use style::Style;

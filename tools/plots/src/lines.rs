@@ -19,7 +19,7 @@ pub struct Labels<'a> {
     pub x: &'a str,
     pub y: &'a str,
     /// How values are written at the axis.
-    pub show: fn(f64) -> String,
+    pub show: Show,
 }
 
 const SIZE: (u32, u32) = (566, 340);
@@ -144,6 +144,9 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
     all.map(exact).filter(|t| *t >= low && *t <= high).collect()
 }
 
+/// How a value is written at an axis.
+pub type Show = fn(f64) -> String;
+
 /// A rectangle behind the lines, by two corners.
 type Bar = [(f64, f64); 2];
 
@@ -155,7 +158,7 @@ fn draw<X, Y>(
     labels: &Labels,
     x: X,
     y: Y,
-    show: (fn(f64) -> String, fn(f64) -> String),
+    show: (Show, Show),
 ) -> Result<String>
 where
     X: AsRangedCoord<Value = f64>,
