@@ -264,9 +264,9 @@ impl Agents {
         }
     }
 
-    /// All agents now, with their running calls as they are, and phases that ended after `since_ns`;
-    /// without the statistics.
-    pub fn view(&mut self, kernel: &Kernel, since_ns: u64) -> view::View {
+    /// All agents now, with their running calls as they are, and phases that ended after `since_ns`, and, if `known`
+    /// says how many are known, calls that ended after those; without the statistics.
+    pub fn view(&mut self, kernel: &Kernel, since_ns: u64, known: Option<u64>) -> view::View {
         let calls = self.calls.running_now(kernel);
         let mut running = BTreeMap::<u64, (u64, u64)>::new();
         for r in &calls {
@@ -280,7 +280,15 @@ impl Agents {
             a.totals.cpu_ns += cpu_ns;
             a.totals.wait_ns += wait_ns;
         }
-        view::View { now_ns: monotonic_ns(), agents, calls, others: self.others, ..view::View::default() }
+        view::View {
+            now_ns: monotonic_ns(),
+            agents,
+            calls,
+            ended: known.map_or_else(Vec::new, |known| self.calls.ended_after(known)),
+            ended_total: self.calls.ended_total,
+            others: self.others,
+            ..view::View::default()
+        }
     }
 
     /// Number of agents, in all and by phase (LLM wait, framework, tool).
@@ -325,8 +333,8 @@ impl Agents {
                 debug!("agent {agent:?}: call {call} is a helper and no call")
             }
             Event::CallEnd { agent, call, comm, cpu_ns, wall_ns, wait_ns, processes, peak_width, .. } => {
-                self.calls_cpu_ns += cpu_ns;
-                self.calls_wait_ns += wait_ns;
+                self.calls_cpu_ns = self.calls_cpu_ns.saturating_add(*cpu_ns);
+                self.calls_wait_ns = self.calls_wait_ns.saturating_add(*wait_ns);
                 info!(
                     "agent {agent:?}: call {call} ({comm:?}) took {:.3} s, CPU {:.3} s, waited {:.3} s, {processes} processes, \
                      up to {peak_width} at once",

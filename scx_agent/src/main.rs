@@ -27,6 +27,7 @@ mod preflight;
 mod qos;
 mod questions;
 mod records;
+mod report;
 mod scheduler;
 mod shortages;
 mod stats;

@@ -21,7 +21,7 @@ pub const EXPLAIN: &str = "explain";
 pub const STATUS: &str = "status";
 
 /// Target of `scx_agent top`: a [`crate::view::View`], with phases that ended after the argument
-/// `since_ns`.
+/// `since_ns`, and, with the argument `ended_known`, with the calls that ended after the first so many.
 pub const VIEW: &str = "view";
 
 /// Target of `scx_agent pause`: the arguments are `agent` and `seconds`.

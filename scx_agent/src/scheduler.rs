@@ -223,7 +223,7 @@ impl<'a> Scheduler<'a> {
             self.settle(daemon);
             for inquiry in self.metrics.iter().flat_map(|m| m.inquiries.try_iter()) {
                 // Whoever asked may not wait any more.
-                let _ = inquiry.send(self.view(u64::MAX)?);
+                let _ = inquiry.send(self.view(u64::MAX, None)?);
             }
             self.limit.round(&mut self.agents.borrow_mut().calls, &self.kernel, monotonic_ns());
             if self.shortages.due() {
@@ -300,8 +300,9 @@ impl<'a> Scheduler<'a> {
                 questions::EXPLAIN => explain::answer(&args, &mut self.agents.borrow_mut(), &self.kernel),
                 questions::STATUS => Ok(serde_json::to_value(Status::now(daemon, self.counters()?))?),
                 questions::VIEW => {
-                    let since_ns = args.get("since_ns").and_then(|n| n.parse().ok()).unwrap_or(0);
-                    Ok(serde_json::to_value(self.view(since_ns)?)?)
+                    let number = |name: &str| args.get(name).and_then(|n| n.parse().ok());
+                    let (since_ns, known) = (number("since_ns").unwrap_or(0), number("ended_known"));
+                    Ok(serde_json::to_value(self.view(since_ns, known)?)?)
                 }
                 _ => Err(format!("nothing is known about {target}")),
             }),
@@ -313,10 +314,10 @@ impl<'a> Scheduler<'a> {
         Ok(cpus.into_iter().flatten().map(|v| v.try_into().map_or(0, u64::from_ne_bytes)).sum())
     }
 
-    /// All there is to show now, with phases that ended after `since_ns`.
-    fn view(&self, since_ns: u64) -> Result<View> {
+    /// All there is to show now, see [`questions::VIEW`].
+    fn view(&self, since_ns: u64, ended_known: Option<u64>) -> Result<View> {
         let metrics = self.counters()?;
-        Ok(View { metrics, ..self.agents.borrow_mut().view(&self.kernel, since_ns) })
+        Ok(View { metrics, ..self.agents.borrow_mut().view(&self.kernel, since_ns, ended_known) })
     }
 
     fn counters(&self) -> Result<Metrics> {

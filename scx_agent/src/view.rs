@@ -28,13 +28,14 @@ impl Totals {
     pub fn ended(&mut self, status: Status, cpu_ns: u64, wait_ns: u64) {
         self.calls += 1;
         self.failed += u64::from(status != Status::Exited(0));
-        self.cpu_ns += cpu_ns;
-        self.wait_ns += wait_ns;
+        self.cpu_ns = self.cpu_ns.saturating_add(cpu_ns);
+        self.wait_ns = self.wait_ns.saturating_add(wait_ns);
     }
 
     /// One more phase that is over.
     pub fn phase(&mut self, phase: Phase, lasted_ns: u64) {
-        self.phase_ns[phase as usize] += lasted_ns;
+        let phase_ns = &mut self.phase_ns[phase as usize];
+        *phase_ns = phase_ns.saturating_add(lasted_ns);
     }
 }
 
@@ -64,9 +65,9 @@ pub struct Agent {
     pub weight: u32,
 }
 
-/// A running tool call.
+/// A tool call, and whose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Running {
+pub struct AgentCall {
     /// Its agent's cgroup.
     pub cgroup_id: u64,
     pub call: Call,
@@ -79,7 +80,13 @@ pub struct View {
     pub now_ns: u64,
     pub agents: Vec<Agent>,
     /// Running tool calls, the oldest first.
-    pub calls: Vec<Running>,
+    pub calls: Vec<AgentCall>,
+    /// Tool calls that have ended, as far as they were asked for, in the order of their ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended: Vec<AgentCall>,
+    /// How many tool calls have ended since the daemon began: what the next question for them is after.
+    #[serde(default)]
+    pub ended_total: u64,
     /// Of agents that are not [`Agent::labelled`], also of those that are gone; finished calls only.
     pub others: Totals,
     pub metrics: Metrics,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What operators do to agents: pause and resume, and the time limit of calls.
+# What operators do to agents: pause and resume, the time limit of calls, and what was recorded.
 . /tests/lib.sh
 swap_on_zram
 
@@ -20,7 +20,9 @@ tell() {
 	fact "$name" $?
 }
 begin() {
-	start_scheduler "$1" -v --agent-cgroup 'agents/*' --call-limit-s 3 --call-grace-s 2
+	start_scheduler "$1" -v --agent-cgroup 'agents/*' --agent-cgroup 'loaded/*' --call-limit-s 3 --call-grace-s 2
+	# It answers a little later than the kernel runs it.
+	wait_for 30 sh -c 'scx_agent calls --running >/dev/null 2>&1'
 }
 
 for a in held busy other; do mkdir $cg/agents/$a; done
@@ -105,6 +107,46 @@ scx_agent calls >/out/calls.out
 fact stubborn_left "$(cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^stubborn$')"
 fact daemon_lives "$(kill -0 "$(cat /tmp/server.pid)" && echo yes)"
 kill $calls
+
+### recorded, shown again and reported on
+agentload generate --agents 2 --turns 3 --seed 7 >/tmp/plan
+enter agents/held agentload burn --stages "3000000000:0:1:$((100 * 256))" &
+held=$!
+scx_agent record --interval 0.5 /out/rec 2>/out/record.err &
+recorder=$!
+agentload run --plan /tmp/plan --cgroup loaded --speedup 2 --out /out/load.jsonl >/dev/null
+fact load $?
+sleep 1
+kill -INT $recorder
+wait $recorder
+fact record $?
+scx_agent calls --json >/out/loaded.json
+tell replay replay --at 4 --print /out/rec
+tell report report --json --html /out/report.html /out/rec
+tell report_text report /out/rec
+tell no_recording report /tests/operate.sh
+
+### what the documents say can be typed
+mkdir -p /var/log/scx_agent
+export HOME=/tmp
+cd /tmp || exit 1
+# documented FILE:LINE COMMAND...
+documented() {
+	place=$1
+	shift
+	timeout 60 "$@" >/out/documented.out 2>&1 </dev/null || {
+		echo "$place: $*: exit status $?"
+		cat /out/documented.out
+	} >>/out/documented.failed
+	ran=$((ran + 1))
+}
+agentload generate --as-traces --agents 2 >tasks.jsonl
+ran=0
+: >/out/documented.failed
+. /tests/documented.sh
+fact documented $ran
+kill $held
+
 stop_scheduler TERM
 fact limited_status $status
 

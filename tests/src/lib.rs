@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod clis;
+pub mod documents;
 pub mod events;
 pub mod metrics;
 pub mod vm;

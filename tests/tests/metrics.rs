@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What Prometheus gets of the daemon, what the alerts and the dashboard make of it, and the log of tool calls.
 
-use scx_agent_tests::metrics::Page;
+use scx_agent_tests::metrics::{Page, Sample};
 use scx_agent_tests::vm::Boot;
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -20,17 +20,58 @@ fn named(text: &str) -> BTreeSet<String> {
 #[test]
 fn the_alerts_fire_when_they_should() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/prometheus");
-    let test = Command::new("promtool")
-        .args(["test", "rules", "scx_agent.rules.test.yml"])
-        .current_dir(dir)
-        .output();
-    match test {
+    promtool_passes(&dir, "scx_agent.rules.test.yml");
+}
+
+fn promtool_passes(dir: &Path, tests: &str) {
+    match Command::new("promtool").args(["test", "rules", tests]).current_dir(dir).output() {
         Err(e) if e.kind() == ErrorKind::NotFound => {
             eprintln!("NOT CHECKED: there is no promtool (apt install prometheus)")
         }
         Err(e) => panic!("promtool: {e}"),
-        Ok(done) => assert!(done.status.success(), "{done:?}"),
+        Ok(done) => {
+            let said = [done.stdout, done.stderr].map(|out| String::from_utf8_lossy(&out).into_owned());
+            assert!(done.status.success(), "promtool test rules {tests}:\n{}", said.concat());
+        }
     }
+}
+
+/// Has promtool evaluate each expression of the dashboard over the series of `page`, in an hour in which counters
+/// go up: each has a value, or its panel would be empty.
+fn check_dashboard(page: &Page, board: &Value) {
+    let quoted = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let series = |s: &Sample| {
+        let labels = s.labels.iter().map(|(k, v)| format!("{k}=\"{}\"", quoted(v)));
+        let known = ["instance=\"a:9855\"", "job=\"scx_agent\""].map(String::from);
+        let labels: Vec<String> = labels.chain(known).collect();
+        let counts = ["_total", "_bucket", "_sum", "_count"].iter().any(|end| s.name.ends_with(end));
+        let values = if counts { "0+1x60" } else { "1x60" };
+        json!({ "series": format!("{}{{{}}}", s.name, labels.join(",")), "values": values })
+    };
+    let panels = board["panels"].as_array().into_iter().flatten();
+    let targets = panels.flat_map(|p| p["targets"].as_array().into_iter().flatten());
+    let expressions: Vec<String> = targets
+        .filter_map(|t| t["expr"].as_str())
+        .map(|e| e.replace("$__rate_interval", "5m").replace("$instance", ".*"))
+        .collect();
+    assert!(expressions.len() >= 20 && expressions.iter().all(|e| !e.contains('$')), "{expressions:?}");
+    let has_a_value = |e: &String| {
+        let one = [json!({ "labels": "{}", "value": 1 })];
+        json!({ "expr": format!("count({e}) > bool 0"), "eval_time": "50m", "exp_samples": one })
+    };
+    let test = json!({
+        "rule_files": [],
+        "evaluation_interval": "1m",
+        "tests": [{
+            "interval": "1m",
+            "input_series": page.samples.iter().map(series).collect::<Vec<_>>(),
+            "promql_expr_test": expressions.iter().map(has_a_value).collect::<Vec<_>>(),
+        }],
+    });
+    let dir = tempfile::tempdir().unwrap();
+    // JSON is YAML.
+    std::fs::write(dir.path().join("board.yml"), test.to_string()).unwrap();
+    promtool_passes(dir.path(), "board.yml");
 }
 
 #[test]
@@ -99,6 +140,7 @@ fn scrapes_and_what_is_made_of_them() {
     let board = std::fs::read_to_string(dist.join("grafana/scx_agent.json")).unwrap();
     let board: Value = serde_json::from_str(&board).expect("JSON");
     assert!(board["panels"].as_array().is_some_and(|p| p.len() >= 10));
+    check_dashboard(&page, &board);
 
     // Every finished call is in the log, as `scx_agent calls` has it.
     let logged: Vec<Value> =

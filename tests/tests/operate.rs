@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! `scx_agent pause` and `resume`, and the time limit of calls.
+//! `scx_agent pause` and `resume`, the time limit of calls, and `record`, `replay` and `report`.
 
-use scx_agent_tests::vm::Boot;
+use agentload::jsonl;
+use agentload::record::Record;
+use scx_agent_tests::documents;
+use scx_agent_tests::vm::{Boot, Left};
 use serde_json::Value;
 
 #[test]
-fn agents_are_paused_and_calls_limited() {
-    let left = Boot::script("operate").module("zram").run();
+fn agents_are_paused_limited_and_recorded() {
+    let documented = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(documented.path(), documents::to_run()).unwrap();
+    let left = Boot::script("operate").module("zram").file(documented.path(), "/tests/documented.sh").run();
     left.assert_kernel_well();
     let facts = left.facts();
     for (name, want) in [
@@ -36,6 +41,12 @@ fn agents_are_paused_and_calls_limited() {
         ("daemon_lives", "yes"),
         ("limited_status", "0"),
         ("no_memory", "1"),
+        ("load", "0"),
+        ("record", "0"),
+        ("replay", "0"),
+        ("report", "0"),
+        ("report_text", "0"),
+        ("no_recording", "1"),
     ] {
         assert_eq!(facts.get(name), want, "{name}:\n{}", left.diagnosis());
     }
@@ -50,6 +61,10 @@ fn agents_are_paused_and_calls_limited() {
         ("nobody.err", "there is no agent \"nobody\""),
         ("foreign.err", "somebody else"),
         ("no_memory.err", "no_memory"),
+        ("replay.out", " held "),
+        ("report_text.out", "time in tool calls"),
+        ("report.html", "<svg"),
+        ("no_recording.err", "/tests/operate.sh:1: not JSON"),
         ("status.out", "2 agents are paused"),
         ("first.err", "its time is over"),
         ("first.err", "let 2 paused agents go on"),
@@ -81,4 +96,44 @@ fn agents_are_paused_and_calls_limited() {
     assert!((2.9..6.0).contains(&seconds(told)), "{told:#}");
     assert!((4.9..9.0).contains(&seconds(made)), "SIGKILL comes after the grace: {made:#}");
     assert_eq!(left.text("calls.out").lines().filter(|l| l.contains(" limit ")).count(), 2);
+    check_report(&left);
+    assert_eq!(left.text("documented.failed"), "", "commands of the documents that do not work");
+    assert!(facts.number("documented") >= 15.0, "{facts:?}");
+}
+
+/// The report on the recording, against what the load says that it did, and the daemon of its calls.
+fn check_report(left: &Left) {
+    let report: Value = serde_json::from_str(&left.text("report.out")).expect("JSON");
+    assert_eq!(left.text("report.err"), "", "all of it is used");
+    let all = &report["sets"][0];
+    let number =
+        |path: &str| all.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path}: {all:#}"));
+    let records: Vec<Record> = jsonl::read(&left.path("load.jsonl")).unwrap();
+    let made: Vec<(u64, f64)> = records
+        .iter()
+        .filter_map(|r| match r {
+            Record::Call(c) => Some((c.pid.into(), (c.end_ns - c.start_ns) as f64 / 1e9)),
+            _ => None,
+        })
+        .collect();
+    let told: Vec<Value> = serde_json::from_str(&left.text("loaded.json")).expect("JSON");
+    let told = |name: &str| -> Vec<f64> {
+        let of_load = |c: &&Value| made.iter().any(|m| c["pid"] == m.0);
+        told.iter().filter(of_load).map(|c| c[name].as_f64().expect(name) / 1e9).collect()
+    };
+    assert!(number("/agents") >= 3.0, "two of the load, and one that only holds memory: {all:#}");
+    // Most are shorter than the time between two looks.
+    assert_eq!((made.len(), told("wall_ns").len()), (6, 6), "{made:?}");
+    for (path, name) in [("/process_calls_s", "wall_ns"), ("/categories/0/cpu_s", "cpu_ns")] {
+        let mean = told(name).iter().sum::<f64>() / 6.0;
+        assert_eq!(number(&format!("{path}/n")), 6.0, "{all:#}");
+        assert!((number(&format!("{path}/mean")) - mean).abs() < 1e-6, "mean {mean}: {all:#}");
+    }
+    // A framework has forked a call before that is known to be one, and reaps it after its end.
+    let longest = made.iter().map(|m| m.1).fold(0.0, f64::max);
+    assert!(number("/process_calls_s/max") < longest, "{made:?}: {all:#}");
+    let most = 100.0 * told("wall_ns").iter().sum::<f64>() / 2.0 / number("/length_s/max");
+    assert!(number("/in_calls_pct/min") == 0.0 && number("/in_calls_pct/max") >= most, "{most}: {all:#}");
+    assert!((95.0..150.0).contains(&number("/peak_mb/max")), "{all:#}");
+    assert!(number("/cpu_inside_pct/max") > 20.0 && number("/cpu_outside_pct/p50") < 10.0, "{all:#}");
 }

@@ -55,6 +55,27 @@ fn a_program_told_later_counts() {
 }
 
 #[test]
+fn who_asks_again_is_told_what_is_new() {
+    let mut calls = Calls::default();
+    let run = |calls: &mut Calls, ids: std::ops::Range<u64>| {
+        for id in ids {
+            calls.begin(1, 7, call(id, "pytest"));
+            calls.end(1, id, |_| ());
+        }
+    };
+    let told = |calls: &Calls, known: u64| {
+        calls.ended_after(known).iter().map(|c| (c.cgroup_id, c.call.call)).collect::<Vec<_>>()
+    };
+    run(&mut calls, 1..4);
+    assert_eq!(told(&calls, 0), [(7, 1), (7, 2), (7, 3)]);
+    assert_eq!(told(&calls, 2), [(7, 3)]);
+    assert_eq!(told(&calls, 3), []);
+    assert_eq!(told(&calls, 9).len(), 3, "the daemon was started again meanwhile");
+    run(&mut calls, 4..4 + FINISHED as u64);
+    assert_eq!((told(&calls, 0).len(), calls.ended_total), (FINISHED, 3 + FINISHED as u64));
+}
+
+#[test]
 fn hooks_break_no_row() {
     let mut calls = Calls::default();
     for id in 0..3 {

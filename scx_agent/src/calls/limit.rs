@@ -26,6 +26,7 @@ const TRIES: u32 = 10;
 
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Operation")]
+#[group(skip)]
 pub struct Options {
     /// Seconds for which a tool call may run: then its processes are told to end (SIGTERM), and made
     /// to after a grace. What it runs in the background ends with it. 0: for ever.

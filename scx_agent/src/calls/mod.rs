@@ -13,7 +13,7 @@ pub use hint::Hint;
 pub use record::{Call, Evidence, Status, Tag};
 
 use crate::kernel::Kernel;
-use crate::view;
+use crate::view::AgentCall;
 use agentpolicy::component_matches;
 use limit::Overdue;
 use repeat::Row;
@@ -40,7 +40,10 @@ pub struct Calls {
     /// By the slot that the kernel half keeps them in: one whose end was lost makes way for the
     /// next in its slot.
     running: BTreeMap<u32, Running>,
-    finished: VecDeque<Call>,
+    /// The oldest first.
+    finished: VecDeque<AgentCall>,
+    /// How many have finished, those that are not remembered any more included.
+    pub ended_total: u64,
     /// Each agent's last row of calls of one kind, and the call that it ends with; by cgroup.
     rows: BTreeMap<u64, (u64, Row)>,
 }
@@ -64,8 +67,8 @@ impl Calls {
     pub fn tag_over(&mut self, slot: u32, id: u64, tag: Tag) {
         if let Some(call) = self.running(slot, id) {
             call.tag = Some(tag);
-        } else if let Some(call) = self.finished.iter_mut().rev().find(|c| c.call == id) {
-            call.tag = Some(tag);
+        } else if let Some(call) = self.finished.iter_mut().rev().find(|c| c.call.call == id) {
+            call.call.tag = Some(tag);
         }
     }
 
@@ -93,8 +96,17 @@ impl Calls {
         if self.finished.len() == FINISHED {
             self.finished.pop_front();
         }
-        self.finished.push_back(r.call);
-        self.finished.back()
+        self.finished.push_back(AgentCall { cgroup_id: r.cgroup_id, call: r.call });
+        self.ended_total += 1;
+        self.finished.back().map(|c| &c.call)
+    }
+
+    /// The calls that have finished after the first `known` of them, as far as they are remembered.
+    pub fn ended_after(&self, known: u64) -> Vec<AgentCall> {
+        // One who knows of more has asked another daemon, and of these calls knows none.
+        let new = self.ended_total.checked_sub(known).unwrap_or(self.ended_total);
+        let new = usize::try_from(new).unwrap_or(usize::MAX).min(self.finished.len());
+        self.finished.range(self.finished.len() - new..).cloned().collect()
     }
 
     /// The calls that run for more than `limit`, at `now_ns` (CLOCK_MONOTONIC).
@@ -119,11 +131,11 @@ impl Calls {
     }
 
     /// The running calls as they are now, the oldest first.
-    pub fn running_now(&mut self, kernel: &Kernel) -> Vec<view::Running> {
+    pub fn running_now(&mut self, kernel: &Kernel) -> Vec<AgentCall> {
         for (slot, r) in &mut self.running {
             refresh(&mut r.call, *slot, kernel);
         }
-        let running = |r: &Running| view::Running { cgroup_id: r.cgroup_id, call: r.call.clone() };
+        let running = |r: &Running| AgentCall { cgroup_id: r.cgroup_id, call: r.call.clone() };
         let mut calls: Vec<_> = self.running.values().map(running).collect();
         calls.sort_by_key(|r| r.call.call);
         calls
@@ -161,7 +173,7 @@ impl Calls {
 
     fn known(&self, id: u64) -> Option<&Call> {
         let running = self.running.values().map(|r| &r.call);
-        running.chain(self.finished.iter().rev()).find(|c| c.call == id)
+        running.chain(self.finished.iter().rev().map(|c| &c.call)).find(|c| c.call == id)
     }
 
     /// What `scx_agent calls` is told: all calls, the oldest first, of the agents whose name
@@ -175,7 +187,7 @@ impl Calls {
         }
         let running_only = args.contains_key("running");
         let glob = args.get("agent");
-        let finished = self.finished.iter().filter(|_| !running_only);
+        let finished = self.finished.iter().map(|c| &c.call).filter(|_| !running_only);
         let mut calls: Vec<&Call> = finished
             .chain(self.running.values().map(|r| &r.call))
             .filter(|c| glob.is_none_or(|g| component_matches(g.as_bytes(), c.agent.as_bytes())))

@@ -13,6 +13,7 @@ mod hooks;
 mod pause;
 mod record;
 mod reload;
+mod report;
 mod set;
 mod status;
 mod top;
@@ -38,6 +39,7 @@ pub enum Command {
     Reload(reload::Args),
     Record(record::RecordArgs),
     Replay(record::ReplayArgs),
+    Report(report::Args),
     Resume(pause::ResumeArgs),
     Set(set::Args),
     Status(status::Args),
@@ -63,6 +65,7 @@ impl Command {
             Command::Reload(args) => reload::run(args),
             Command::Record(args) => record::record(args),
             Command::Replay(args) => record::replay(args),
+            Command::Report(args) => report::run(args),
             Command::Resume(args) => pause::resume(args),
             Command::Set(args) => set::run(args),
             Command::Status(args) => status::run(args),

@@ -18,10 +18,11 @@ const STEP_S: f64 = 10.0;
 /// How far before a point in time the looks begin that lead up to it: what `top` shows of the past.
 const BEFORE_S: f64 = 64.0;
 
-/// Write down what `scx_agent top` shows, for `scx_agent replay`.
+/// Write down what `scx_agent top` shows, for `scx_agent replay` and `scx_agent report`.
 ///
-/// One line of JSON for each look, until Ctrl-C or the end of its time. It holds names and command lines
-/// of agents, and only root may read it. Of some 50 agents an hour is about 60 MB.
+/// One line of JSON for each look, with the tool calls that have ended since the one before, until Ctrl-C
+/// or the end of its time. It holds names and command lines of agents, and only root may read it. Of some 50
+/// agents an hour is about 60 MB.
 #[derive(Debug, clap::Args)]
 pub struct RecordArgs {
     /// Where to; what is there is added to.
@@ -73,15 +74,18 @@ pub fn record(args: &RecordArgs) -> Result<()> {
     let interval = cli::interval(args.interval, "--interval")?;
     let stop = stop_on_signals()?;
     let mut model = Model::default();
-    model.take(top::look(&model)?);
+    let first = top::look(&model, None)?;
+    let mut ended = first.view.ended_total;
+    model.take(first);
     let mut recorder = Recorder::open(&args.file, args.mb)?;
     let end = args.seconds.map(|s| Instant::now() + Duration::from_secs(s));
     let mut next = Instant::now();
     let mut silent = false;
     loop {
-        match top::look(&model) {
+        match top::look(&model, Some(ended)) {
             Ok(sample) => {
                 silent = false;
+                ended = sample.view.ended_total;
                 let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64());
                 recorder.write(unix_s, &sample)?;
                 model.take(sample);

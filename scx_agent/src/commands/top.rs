@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
     let interval = cli::interval(args.interval, "--interval")?;
     let mut model = Model::default();
     // Errors before there is a screen are told without one.
-    model.take(look(&model)?);
+    model.take(look(&model, None)?);
     let stop = stop_on_signals()?;
     if let Some(screens) = args.batch {
         return batch(&mut model, interval, screens, &stop);
@@ -62,12 +62,14 @@ pub fn run(args: &Args) -> Result<()> {
     done
 }
 
-/// Everything now.
+/// Everything now, and, if `ended_known` says how many are known, the calls that ended after those.
 ///
 /// # Errors
 /// No daemon answers.
-pub fn look(model: &Model) -> Result<Sample> {
-    let view: View = ask::ask(questions::VIEW, &[("since_ns", model.known_ns().to_string())])?;
+pub fn look(model: &Model, ended_known: Option<u64>) -> Result<Sample> {
+    let mut wanted = vec![("since_ns", model.known_ns().to_string())];
+    wanted.extend(ended_known.map(|n| ("ended_known", n.to_string())));
+    let view: View = ask::ask(questions::VIEW, &wanted)?;
     let usage = view.agents.iter().filter_map(|a| Some((a.cgroup_id, Usage::of(a.cgroup_id)?))).collect();
     Ok(Sample { view, usage, host: Host::now() })
 }
@@ -130,7 +132,7 @@ fn follow(
         }
         if Instant::now() >= next {
             next = Instant::now() + interval;
-            match look(model) {
+            match look(model, None) {
                 Ok(sample) => model.take(sample),
                 // It may come back.
                 Err(e) => model.trouble = Some(format!("{e:#}")),
@@ -161,7 +163,7 @@ fn batch(model: &mut Model, interval: Duration, screens: u64, stop: &AtomicBool)
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        model.take(look(model)?);
+        model.take(look(model, None)?);
         ask::print(&as_text(model)?)?;
     }
     Ok(())

@@ -11,6 +11,7 @@ pub const SOCKETS: &[&str] = &["/run/docker.sock", "/run/podman/podman.sock"];
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Containers")]
+#[group(skip)]
 pub struct Options {
     /// A Docker or Podman container with this name is an agent, whatever runs in it; `*` and `?` stand
     /// for characters. Repeatable.

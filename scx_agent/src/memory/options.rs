@@ -11,6 +11,7 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Memory")]
+#[group(skip)]
 pub struct Options {
     /// Do not touch any memory.high: schedule only.
     #[arg(long)]

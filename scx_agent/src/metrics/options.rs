@@ -13,6 +13,7 @@ pub const PORT: u16 = 9855;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Observation")]
+#[group(skip)]
 pub struct Options {
     /// Where Prometheus finds the metrics, under /metrics: `loopback` (127.0.0.1:9855), an ADDRESS:PORT, or `off`.
     /// There is no password: an address other than loopback is for a network that you trust.

@@ -7,7 +7,7 @@ use crate::agents::Phase;
 use crate::calls::command::shown;
 use crate::qos::Qos;
 use crate::status::lasted;
-use crate::view::{self, Running};
+use crate::view::{self, AgentCall};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -241,7 +241,7 @@ fn details(model: &Model, row: &Row, paint: Paint) -> Vec<Line<'static>> {
     lines
 }
 
-fn running(frame: &mut Frame<'_>, area: Rect, calls: &[&Running]) {
+fn running(frame: &mut Frame<'_>, area: Rect, calls: &[&AgentCall]) {
     let header = TableRow::new([
         Cell::from("RUNNING CALL"),
         Cell::from("CATEGORY"),

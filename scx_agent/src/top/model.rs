@@ -4,7 +4,7 @@
 use super::strip::{Strip, CELLS, STRIP_NS};
 use crate::agents::{Phase, Span};
 use crate::usage::{Host, Usage};
-use crate::view::{Agent, Running, View};
+use crate::view::{Agent, AgentCall, View};
 use ratatui::crossterm::event::KeyCode;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
@@ -194,8 +194,8 @@ impl Model {
     }
 
     /// Running calls of what is shown, the oldest first.
-    pub fn calls(&self) -> Vec<&Running> {
-        let shown = |c: &&Running| match self.detail {
+    pub fn calls(&self) -> Vec<&AgentCall> {
+        let shown = |c: &&AgentCall| match self.detail {
             true => Some(c.cgroup_id) == self.selected,
             false => c.call.agent.contains(self.filter.as_str()),
         };

@@ -3,7 +3,7 @@
 
 use super::Sample;
 use crate::lines::{Lines, Rotation};
-use anyhow::{bail, Context, Result};
+use anyhow::{anyhow, bail, Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -12,8 +12,12 @@ use std::path::{Path, PathBuf};
 /// Longest line that is read, in bytes: of some ten thousand agents.
 const LINE_MAX: u64 = 64 << 20;
 
+/// What is written: 1 had no version, and no calls that have ended.
+const VERSION: u32 = 2;
+
 #[derive(Serialize)]
 struct Written<'a> {
+    version: u32,
     /// Time of the day, in seconds since 1970.
     unix_s: f64,
     sample: &'a Sample,
@@ -28,6 +32,12 @@ struct Line {
 #[derive(Deserialize)]
 struct Head {
     unix_s: f64,
+    #[serde(default = "first_version")]
+    version: u32,
+}
+
+fn first_version() -> u32 {
+    1
 }
 
 /// Writes looks.
@@ -49,7 +59,7 @@ impl Recorder {
     /// # Errors
     /// It could not be written, nor can any other.
     pub fn write(&mut self, unix_s: f64, sample: &Sample) -> Result<()> {
-        self.0.write(&Written { unix_s, sample });
+        self.0.write(&Written { version: VERSION, unix_s, sample });
         self.0.flush();
         if self.0.has_ended() {
             bail!("the recording has ended early");
@@ -61,9 +71,21 @@ impl Recorder {
 /// Looks that were written down.
 #[derive(Debug)]
 pub struct Recording {
-    files: Vec<BufReader<File>>,
-    /// When each look was, which file it is in, and where.
-    looks: Vec<(f64, usize, u64)>,
+    files: Vec<(PathBuf, BufReader<File>)>,
+    looks: Vec<Place>,
+    /// Lines that are no look: cut off, or damaged. FILE:LINE and why.
+    pub skipped: Vec<String>,
+}
+
+/// Where a look is.
+#[derive(Debug)]
+struct Place {
+    unix_s: f64,
+    /// Which of the files, and from which byte on.
+    file: usize,
+    offset: u64,
+    /// Number of its line, from 1.
+    line: usize,
 }
 
 impl Recording {
@@ -73,13 +95,13 @@ impl Recording {
     /// It cannot be read, or there is no look in it.
     pub fn open(path: &Path) -> Result<Recording> {
         let aside = PathBuf::from(format!("{}.1", path.display()));
-        let mut this = Recording { files: Vec::new(), looks: Vec::new() };
+        let mut this = Recording { files: Vec::new(), looks: Vec::new(), skipped: Vec::new() };
         for (path, needed) in [(aside.as_path(), false), (path, true)] {
             if !needed && !path.exists() {
                 continue;
             }
             let told = || format!("cannot read {}", path.display());
-            this.add(File::open(path).with_context(told)?).with_context(told)?;
+            this.add(path, File::open(path).with_context(told)?)?;
         }
         if this.looks.is_empty() {
             bail!("{} is no recording of scx_agent record", path.display());
@@ -87,21 +109,28 @@ impl Recording {
         Ok(this)
     }
 
-    fn add(&mut self, file: File) -> Result<()> {
-        let (mut reader, number) = (BufReader::new(file), self.files.len());
-        let mut offset = 0;
-        loop {
-            let line = read_line(&mut reader)?;
-            if line.is_empty() {
+    fn add(&mut self, path: &Path, file: File) -> Result<()> {
+        let mut reader = BufReader::new(file);
+        let (mut offset, file) = (0, self.files.len());
+        for line in 1.. {
+            let at = || format!("{}:{line}", path.display());
+            let text = read_line(&mut reader).with_context(at)?;
+            if text.is_empty() {
                 break;
             }
-            // The last one may be cut off.
-            if let Ok(head) = serde_json::from_slice::<Head>(&line) {
-                self.looks.push((head.unix_s, number, offset));
+            match serde_json::from_slice::<Head>(&text) {
+                Ok(head) if head.version > VERSION => bail!(
+                    "{}: version {} of recordings, of a newer scx_agent; this one reads those up to {VERSION}",
+                    at(),
+                    head.version
+                ),
+                Ok(head) => self.looks.push(Place { unix_s: head.unix_s, file, offset, line }),
+                // The last one before the system went down may be cut off.
+                Err(e) => self.skipped.push(format!("{}: {}", at(), why(&e))),
             }
-            offset += line.len() as u64;
+            offset += text.len() as u64;
         }
-        self.files.push(reader);
+        self.files.push((path.into(), reader));
         Ok(())
     }
 
@@ -112,8 +141,12 @@ impl Recording {
 
     /// When look number `n` was, in seconds since the first.
     pub fn time_s(&self, n: usize) -> f64 {
-        let at = |n: usize| self.looks.get(n).map_or(0.0, |l| l.0);
-        (at(n) - at(0)).max(0.0)
+        (self.unix_s(n) - self.unix_s(0)).max(0.0)
+    }
+
+    /// When look number `n` was, in seconds since 1970.
+    pub fn unix_s(&self, n: usize) -> f64 {
+        self.looks.get(n).map_or(0.0, |l| l.unix_s)
     }
 
     /// How many looks there are, at least one.
@@ -123,8 +156,8 @@ impl Recording {
 
     /// The last look that is not after `time_s`.
     pub fn at(&self, time_s: f64) -> usize {
-        let wanted = self.looks[0].0 + time_s;
-        self.looks.partition_point(|l| l.0 <= wanted).saturating_sub(1)
+        let wanted = self.looks[0].unix_s + time_s;
+        self.looks.partition_point(|l| l.unix_s <= wanted).saturating_sub(1)
     }
 
     /// Look number `n`.
@@ -132,12 +165,21 @@ impl Recording {
     /// # Errors
     /// It cannot be read any more, or is damaged.
     pub fn look(&mut self, n: usize) -> Result<Sample> {
-        let (_, file, offset) = self.looks[n];
-        let reader = &mut self.files[file];
-        reader.seek(SeekFrom::Start(offset))?;
-        let line: Line = serde_json::from_slice(&read_line(reader)?).with_context(|| format!("look {n}"))?;
+        let place = &self.looks[n];
+        let (path, reader) = &mut self.files[place.file];
+        let at = || format!("{}:{}", path.display(), place.line);
+        reader.seek(SeekFrom::Start(place.offset)).with_context(at)?;
+        let text = read_line(reader).with_context(at)?;
+        let line: Line = serde_json::from_slice(&text).map_err(|e| anyhow!("{}: {}", at(), why(&e)))?;
         Ok(line.sample)
     }
+}
+
+/// What is wrong with a line, and in which column.
+fn why(e: &serde_json::Error) -> String {
+    let said = e.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    format!("column {}: expected a look of scx_agent record: {said}", e.column())
 }
 
 /// One line with its end, bounded; empty at the end of the file.

@@ -38,7 +38,7 @@ fn agent(id: u64, name: &str, phase: Phase, since_ns: u64, history: &[(Phase, u6
     }
 }
 
-fn call(id: u64, agent: &str, category: &str, command: &str, wall_ns: u64) -> view::Running {
+fn call(id: u64, agent: &str, category: &str, command: &str, wall_ns: u64) -> view::AgentCall {
     let json = serde_json::json!({
         "agent": agent, "call": wall_ns, "pid": 1, "comm": "sh", "command": command,
         "category": category, "program": "x", "rule": "shell under the framework", "begun_ns": 0,
@@ -47,7 +47,7 @@ fn call(id: u64, agent: &str, category: &str, command: &str, wall_ns: u64) -> vi
         "evidence": {"at_ns":0,"cgroup_id":0,"parent":0,"parent_comm":"","session":0,"comm":""}
     });
     let call: Call = serde_json::from_value(json).unwrap();
-    view::Running { cgroup_id: id, call }
+    view::AgentCall { cgroup_id: id, call }
 }
 
 /// When phases of [`sample`] are counted from, in seconds.
@@ -323,6 +323,10 @@ fn a_recording_is_shown_as_it_was() {
     std::fs::write(&path, bytes).unwrap();
     let mut recording = Recording::open(&path).unwrap();
     assert_eq!((recording.len(), recording.length_s()), (10, 9.0));
+    assert!(
+        recording.skipped.len() == 1 && recording.skipped[0].contains("rec:11: column "),
+        "{recording:?}"
+    );
     assert_eq!([0.0, 0.5, 3.0, 99.0].map(|t| recording.at(t)), [0, 0, 3, 9]);
     assert_eq!(recording.look(7).unwrap(), sample(1009));
     assert_eq!(recording.look(0).unwrap(), sample(1002));
@@ -337,8 +341,22 @@ fn a_recording_is_shown_as_it_was() {
     assert!(dir.join("rec.1").exists());
     assert_eq!(recording.look(recording.len() - 1).unwrap(), big);
 
-    std::fs::write(&path, "junk\n").unwrap();
+    // Versions: what this one writes, what has none, and what it does not know.
+    let written = std::fs::read_to_string(dir.join("rec.1")).unwrap();
+    let first = written.lines().next().unwrap();
+    assert!(first.starts_with("{\"version\":2,"), "{first:.40}");
     std::fs::remove_file(dir.join("rec.1")).unwrap();
+    std::fs::write(&path, first.replace("\"version\":2,", "") + "\n").unwrap();
+    assert_eq!(Recording::open(&path).unwrap().look(0).unwrap(), sample(1002));
+    std::fs::write(&path, first.replace("\"version\":2,", "\"version\":3,")).unwrap();
+    let e = Recording::open(&path).unwrap_err().to_string();
+    assert!(e.contains("rec:1: version 3") && e.contains("up to 2"), "{e}");
+    // A look that is none is told when it is read.
+    std::fs::write(&path, first.replace("\"now_ns\":", "\"now\":")).unwrap();
+    let e = Recording::open(&path).unwrap().look(0).unwrap_err().to_string();
+    assert!(e.contains("rec:1: column ") && e.contains("missing field `now_ns`"), "{e}");
+
+    std::fs::write(&path, "junk\n").unwrap();
     assert!(Recording::open(&path).unwrap_err().to_string().contains("rec is no recording"));
     assert!(Recording::open(&dir.join("none")).is_err());
     std::fs::remove_dir_all(dir).unwrap();

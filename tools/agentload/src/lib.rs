@@ -10,8 +10,6 @@ pub mod cgroup;
 pub mod convert;
 pub mod framework;
 pub mod generate;
-pub mod import;
-pub mod jsonl;
 pub mod plan;
 pub mod plan_file;
 pub mod react;
@@ -25,5 +23,6 @@ pub mod summary;
 pub mod synth;
 pub mod sys;
 pub mod timeline;
-pub mod traces;
 pub mod work;
+
+pub use agenttraces::{import, jsonl, traces};

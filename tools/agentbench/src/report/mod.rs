@@ -2,31 +2,15 @@
 //! The report: one HTML page that needs nothing else and is the same for the same results.
 
 mod palette;
-mod plots;
 mod timeline;
 
 use crate::metrics::{by_agent, calls, response_ms, slowdown, turns};
 use crate::results::{Results, RunResult, ScenarioResult};
 use crate::table::{self, Table};
 use agentload::plan::Size;
+use agentplots::{escape, Labels, Series, Style};
 use anyhow::Result;
-use palette::Style;
-use plots::{Labels, Series};
 use std::fmt::Write;
-
-const CSS: &str = include_str!("report.css");
-
-/// `text` for HTML and SVG.
-pub(crate) fn escape(text: &str) -> String {
-    let one = |c: char| match c {
-        '&' => "&amp;".to_string(),
-        '<' => "&lt;".to_string(),
-        '>' => "&gt;".to_string(),
-        '"' => "&quot;".to_string(),
-        c => c.to_string(),
-    };
-    text.chars().map(one).collect()
-}
 
 /// The whole page.
 pub fn html(results: &Results) -> Result<String> {
@@ -68,12 +52,7 @@ pub fn html(results: &Results) -> Result<String> {
             html_table(&t)
         );
     }
-    Ok(format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <title>Schedulers under AI coding agents</title>\n<style>\n{CSS}</style>\n</head>\n\
-         <body>\n{body}</body>\n</html>\n"
-    ))
+    Ok(agentplots::page("Schedulers under AI coding agents", &body))
 }
 
 /// A run to draw: its name on the page and its style.
@@ -185,8 +164,8 @@ fn distributions(body: &mut String, s: &ScenarioResult, lines: &[Line]) -> Resul
             |l: &Line| calls(&l.run.records).filter(|c| c.ok && c.size == size).map(response_ms).collect();
         let series = draw(&of);
         if !series.is_empty() {
-            let labels = Labels { title, x: "response time", y: share, show: plots::show_ms };
-            body.push_str(&plots::ecdf(&series, &labels)?);
+            let labels = Labels { title, x: "response time", y: share, show: agentplots::show_ms };
+            body.push_str(&agentplots::ecdf(&series, &labels)?);
         }
     }
     let slow = draw(&|l| calls(&l.run.records).filter_map(|c| slowdown(c, alone(l))).collect());
@@ -194,9 +173,9 @@ fn distributions(body: &mut String, s: &ScenarioResult, lines: &[Line]) -> Resul
         title: "Slowdown of all calls",
         x: "response over response alone",
         y: share,
-        show: plots::show_times,
+        show: agentplots::show_times,
     };
-    body.push_str(&plots::ecdf(&slow, &labels)?);
+    body.push_str(&agentplots::ecdf(&slow, &labels)?);
     let framework = draw(&|l| match l.ideal {
         true => Vec::new(),
         false => turns(&l.run.records).map(|t| t.done_ns.saturating_sub(t.due_ns) as f64 / 1e6).collect(),
@@ -205,17 +184,17 @@ fn distributions(body: &mut String, s: &ScenarioResult, lines: &[Line]) -> Resul
         title: "Framework latency (model's answer due until work done)",
         x: "latency",
         y: "share of the turns",
-        show: plots::show_ms,
+        show: agentplots::show_ms,
     };
-    body.push_str(&plots::ecdf(&framework, &labels)?);
+    body.push_str(&agentplots::ecdf(&framework, &labels)?);
     let fair = draw(&|l| by_agent(&l.run.records, alone(l)).into_values().collect());
     let labels = Labels {
         title: "Fairness: each agent's mean slowdown",
         x: "agents, from the one that fares best to the one that fares worst",
         y: "mean slowdown",
-        show: plots::show_times,
+        show: agentplots::show_times,
     };
-    body.push_str(&plots::sorted(&fair, &labels)?);
+    body.push_str(&agentplots::sorted(&fair, &labels)?);
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Timelines as SVG: what each CPU ran, and where each agent was in its turn.
 
-use super::escape;
 use crate::metrics::{calls, turns};
 use agentload::plan::Size;
 use agentload::record::{AgentRecord, CallRecord, Record, TimelineRecord};
+use agentplots::escape;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

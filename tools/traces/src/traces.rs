@@ -3,6 +3,7 @@
 //! memory about every second.
 
 use crate::jsonl::{self, kind};
+use crate::spans::{meets, union, Span};
 use anyhow::{bail, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -65,6 +66,27 @@ impl TraceCall {
     pub fn is_process(&self) -> bool {
         self.tool == "Bash"
     }
+}
+
+/// How long a framework takes to start, in s: its memory and CPU then are not those of one that
+/// waits.
+pub const START_S: f64 = 5.0;
+
+/// Memory of a framework alone: the median of `memory` (time in s, MB) outside the calls `busy`
+/// (from, to), each with a second for its memory to go, and after [`START_S`]; of all of it if
+/// nothing is left. None of nothing.
+pub fn idle_median(
+    memory: impl Iterator<Item = (f64, f64)> + Clone,
+    busy: impl IntoIterator<Item = Span>,
+) -> Option<f64> {
+    let busy = union(busy.into_iter().map(|(from, to)| (from, to + 1.0)));
+    let idle = |t: f64| t >= START_S && !meets(&busy, (t, t));
+    let mut mb: Vec<f64> = memory.clone().filter(|m| idle(m.0)).map(|m| m.1).collect();
+    if mb.is_empty() {
+        mb = memory.map(|m| m.1).collect();
+    }
+    mb.sort_by(f64::total_cmp);
+    mb.get(mb.len() / 2).copied()
 }
 
 /// Reads recorded tasks (`-` is standard input). An error names file, line, field and what was
@@ -262,7 +284,7 @@ mod tests {
 
     #[test]
     fn files_are_read_with_the_line_at_fault() {
-        let p = std::env::temp_dir().join(format!("agentload-traces-{}.jsonl", std::process::id()));
+        let p = std::env::temp_dir().join(format!("agenttraces-traces-{}.jsonl", std::process::id()));
         let good = GOOD.replace('\n', " ");
         std::fs::write(&p, format!("{good}\n\n{{}}\n")).unwrap();
         let e = read(&p).unwrap_err().to_string();

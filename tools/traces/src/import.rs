@@ -7,7 +7,7 @@
 //! CPU between samples.
 
 use crate::jsonl::{self, kind};
-use crate::traces::{Sample, Task, TraceCall};
+use crate::traces::{idle_median, Sample, Task, TraceCall};
 use anyhow::{bail, Context, Result};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -66,6 +66,9 @@ fn import_attempt(dir: &Path) -> Result<Result<Task, String>> {
         let name = dir.ancestors().nth(n).and_then(Path::file_name);
         name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
     };
+    let shells = calls.iter().filter(|c| c.is_process());
+    let busy = shells.map(|c| (c.start, c.end.unwrap_or(c.start)));
+    let idle_mb = idle_median(samples.iter().map(|s| (s.t_s, s.mem_mb)), busy);
     let last_call = calls.iter().filter_map(|c| c.end.or(Some(c.start))).fold(0.0, f64::max);
     let dur_s = samples.last().map_or(0.0, |s| s.t_s).max(last_call);
     let used: f64 =
@@ -75,7 +78,7 @@ fn import_attempt(dir: &Path) -> Result<Result<Task, String>> {
         set: part(2),
         attempt: part(0),
         dur_s: round(dur_s, 10.0),
-        base_mb: round(idle_median(&samples, &calls), 10.0),
+        base_mb: round(idle_mb.unwrap_or(0.0), 10.0),
         peak_mb: samples.iter().map(|s| s.mem_mb).fold(0.0, f64::max),
         cpu_total_s: round(used, 100.0),
         calls,
@@ -205,19 +208,6 @@ fn reconstruct(raw: &[Raw]) -> Vec<Sample> {
         });
     }
     out
-}
-
-/// Median memory outside shell calls, after the first 5 s.
-fn idle_median(samples: &[Sample], calls: &[TraceCall]) -> f64 {
-    let busy =
-        |t: f64| calls.iter().any(|c| c.is_process() && c.start <= t && t <= c.end.unwrap_or(c.start) + 1.0);
-    let mut idle: Vec<f64> =
-        samples.iter().filter(|s| s.t_s >= 5.0 && !busy(s.t_s)).map(|s| s.mem_mb).collect();
-    if idle.is_empty() {
-        idle = samples.iter().map(|s| s.mem_mb).collect();
-    }
-    idle.sort_by(f64::total_cmp);
-    idle.get(idle.len() / 2).copied().unwrap_or(0.0)
 }
 
 fn calls(path: &Path, start: f64, side: &HashSet<String>) -> Result<Vec<TraceCall>> {

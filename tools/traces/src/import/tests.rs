@@ -6,7 +6,7 @@ struct Temp(PathBuf);
 
 impl Temp {
     fn new(name: &str) -> Temp {
-        let p = std::env::temp_dir().join(format!("agentload-import-{name}-{}", std::process::id()));
+        let p = std::env::temp_dir().join(format!("agenttraces-import-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&p);
         std::fs::create_dir_all(p.join("set1/task_7_owner__repo-1/attempt_1")).unwrap();
         Temp(p)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Line plots as SVG text: cumulative distributions and sorted values.
+//! Line plots as SVG text: cumulative distributions, sorted values, and values over time.
 
-use super::palette::Style;
+use crate::{escape, Style};
 use anyhow::{anyhow, Result};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
@@ -19,7 +19,7 @@ pub struct Labels<'a> {
     pub x: &'a str,
     pub y: &'a str,
     /// How values are written at the axis.
-    pub show: fn(f64) -> String,
+    pub show: Show,
 }
 
 const SIZE: (u32, u32) = (566, 340);
@@ -39,26 +39,60 @@ pub fn show_times(v: f64) -> String {
 }
 
 /// Cumulative distribution of each series over a logarithmic x axis: the share of the values at
-/// or below x.
+/// or below x. What is not above 0 counts as the least.
+///
+/// # Errors
+/// It cannot be drawn; this holds for every plot.
 pub fn ecdf(series: &[Series], labels: &Labels) -> Result<String> {
     let values = || series.iter().flat_map(|s| &s.values).copied().filter(|v| *v > 0.0);
     let (low, high) = bounds(values());
-    let lines: Vec<Vec<(f64, f64)>> = series
-        .iter()
-        .map(|s| {
-            let mut v: Vec<f64> = s.values.iter().map(|x| x.max(low)).collect();
-            v.sort_by(f64::total_cmp);
-            let n = v.len() as f64;
-            let steps = v.iter().enumerate();
-            let mut line: Vec<(f64, f64)> = vec![(low, 0.0)];
-            line.extend(steps.flat_map(|(i, x)| [(*x, i as f64 / n), (*x, (i + 1) as f64 / n)]));
-            line.push((high, 1.0));
-            line
-        })
-        .collect();
+    let lines: Vec<_> = series.iter().map(|s| steps(&s.values, low, high)).collect();
     let ticks = ticks(low, high);
     let x = (low..high).log_scale().with_key_points(ticks);
-    draw(series, &lines, labels, x, 0.0..1.0, labels.show, |y| format!("{:.0} %", y * 100.0))
+    draw(series, &lines, &[], labels, x, 0.0..1.0, (labels.show, show_share))
+}
+
+/// As [`ecdf`], over a linear x axis from 0 to `high`.
+pub fn ecdf_linear(series: &[Series], high: f64, labels: &Labels) -> Result<String> {
+    let lines: Vec<_> = series.iter().map(|s| steps(&s.values, 0.0, high)).collect();
+    draw(series, &lines, &[], labels, 0.0..high, 0.0..1.0, (labels.show, show_share))
+}
+
+fn show_share(y: f64) -> String {
+    format!("{:.0} %", y * 100.0)
+}
+
+/// The distribution function of `values` from `low` to `high`.
+fn steps(values: &[f64], low: f64, high: f64) -> Vec<(f64, f64)> {
+    let mut v: Vec<f64> = values.iter().map(|x| x.clamp(low, high)).collect();
+    v.sort_by(f64::total_cmp);
+    let n = v.len() as f64;
+    let mut line = vec![(low, 0.0)];
+    line.extend(v.iter().enumerate().flat_map(|(i, x)| [(*x, i as f64 / n), (*x, (i + 1) as f64 / n)]));
+    line.push((high, 1.0));
+    line
+}
+
+/// One line of [`over_time`].
+pub struct Track {
+    pub name: String,
+    pub style: Style,
+    /// Time in s, and value; in the order of time.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Values from 0 on over time, with a shade behind the spans `shaded` (from and to, in s).
+pub fn over_time(tracks: Vec<Track>, shaded: &[(f64, f64)], labels: &Labels) -> Result<String> {
+    let points = || tracks.iter().flat_map(|t| &t.points);
+    let end = points().map(|p| p.0).chain(shaded.iter().map(|s| s.1)).fold(1.0, f64::max);
+    let high = points().map(|p| p.1).fold(0.0, f64::max).max(1e-3) * 1.05;
+    let bars: Vec<Bar> = shaded.iter().map(|(from, to)| [(*from, 0.0), (*to, high)]).collect();
+    let (mut series, mut lines) = (Vec::new(), Vec::new());
+    for t in tracks {
+        series.push(Series { name: t.name, style: t.style, values: t.points.iter().map(|p| p.1).collect() });
+        lines.push(t.points);
+    }
+    draw(&series, &lines, &bars, labels, 0.0..end, 0.0..high, (|s| format!("{s:.0} s"), labels.show))
 }
 
 /// Each series' values in ascending order, over a logarithmic y axis.
@@ -76,7 +110,7 @@ pub fn sorted(series: &[Series], labels: &Labels) -> Result<String> {
         .collect();
     let ticks = ticks(low, high);
     let y = (low..high).log_scale().with_key_points(ticks);
-    draw(series, &lines, labels, 1.0..most as f64, y, |x| format!("{x:.0}"), labels.show)
+    draw(series, &lines, &[], labels, 1.0..most as f64, y, (|x| format!("{x:.0}"), labels.show))
 }
 
 /// Lower and upper end of a logarithmic axis around `values`.
@@ -110,14 +144,21 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
     all.map(exact).filter(|t| *t >= low && *t <= high).collect()
 }
 
+/// How a value is written at an axis.
+pub type Show = fn(f64) -> String;
+
+/// A rectangle behind the lines, by two corners.
+type Bar = [(f64, f64); 2];
+
+/// `show`: how values are written at the x and at the y axis.
 fn draw<X, Y>(
     series: &[Series],
     lines: &[Vec<(f64, f64)>],
+    bars: &[Bar],
     labels: &Labels,
     x: X,
     y: Y,
-    show_x: fn(f64) -> String,
-    show_y: fn(f64) -> String,
+    show: (Show, Show),
 ) -> Result<String>
 where
     X: AsRangedCoord<Value = f64>,
@@ -137,6 +178,10 @@ where
             .y_label_area_size(58)
             .build_cartesian_2d(x, y)
             .map_err(|e| failed(&e))?;
+        let shade = RGBColor(240, 228, 205).filled();
+        chart
+            .draw_series(bars.iter().map(|corners| Rectangle::new(*corners, shade)))
+            .map_err(|e| failed(&e))?;
         chart
             .configure_mesh()
             .bold_line_style(RGBColor(226, 226, 226))
@@ -148,8 +193,8 @@ where
             .y_desc(labels.y)
             .label_style((FONT, 13))
             .axis_desc_style((FONT, 13))
-            .x_label_formatter(&|v| show_x(*v))
-            .y_label_formatter(&|v| show_y(*v))
+            .x_label_formatter(&|v| show.0(*v))
+            .y_label_formatter(&|v| show.1(*v))
             .draw()
             .map_err(|e| failed(&e))?;
         for (s, line) in series.iter().zip(lines).filter(|(s, _)| !s.values.is_empty()) {
@@ -178,14 +223,11 @@ fn annotate(svg: &str, series: &[Series], title: &str) -> String {
                     out += &format!(" stroke-dasharray=\"{}\"", s.style.dash);
                 }
                 let n = s.values.len();
-                out += &format!("><title>{}: {n} values</title></polyline>\n", super::escape(&s.name));
+                out += &format!("><title>{}: {n} values</title></polyline>\n", escape(&s.name));
             }
             None if line.starts_with("<svg") => {
-                out += &line.replacen(
-                    "<svg",
-                    &format!("<svg role=\"img\" aria-label=\"{}\"", super::escape(title)),
-                    1,
-                );
+                out +=
+                    &line.replacen("<svg", &format!("<svg role=\"img\" aria-label=\"{}\"", escape(title)), 1);
                 out.push('\n');
             }
             None => {
@@ -218,5 +260,24 @@ mod tests {
             assert!(svg.contains("stroke-dasharray=\"4 2\""));
         }
         assert!(ecdf(&[], &labels).is_ok());
+    }
+
+    #[test]
+    fn distributions_are_within_their_axis() {
+        assert_eq!(
+            steps(&[3.0, 1.0], 0.0, 2.0),
+            [(0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (2.0, 0.5), (2.0, 1.0), (2.0, 1.0)]
+        );
+    }
+
+    #[test]
+    fn spans_are_behind_the_lines() {
+        let track = Track { name: "m".into(), style: Style::FIRST, points: vec![(0.0, 1.0), (9.0, 4.0)] };
+        let labels = Labels { title: "t", x: "time", y: "MB", show: |v| format!("{v:.0} MB") };
+        let svg = over_time(vec![track], &[(2.0, 3.0)], &labels).unwrap();
+        let at = |colour: &str| svg.find(colour);
+        let (bar, line) = (at("fill=\"#F0E4CD\""), at("stroke=\"#D55E00\""));
+        assert!(bar.is_some() && line.is_some() && bar < line, "{svg}");
+        assert!(over_time(Vec::new(), &[], &labels).is_ok());
     }
 }
