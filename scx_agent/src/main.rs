@@ -27,6 +27,7 @@ mod questions;
 mod records;
 mod scheduler;
 mod shortages;
+mod sockets;
 mod stats;
 mod status;
 mod tags;
@@ -73,7 +74,9 @@ fn schedule(opts: &Opts) -> Result<()> {
         return memory::guard(daemon);
     }
     if opts.memory.restore_memory {
-        return memory::restore_and_exit();
+        let restored = memory::restore_and_exit();
+        sockets::remove_dead();
+        return restored;
     }
     if let Some(secs) = opts.monitor {
         return stats::monitor(cli::interval(secs, "--monitor")?, daemon::stop_on_signals()?);
