@@ -41,6 +41,15 @@ impl Phase {
             _ => None,
         }
     }
+
+    /// As metrics and the journal have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::LlmWait => "llm_wait",
+            Phase::Framework => "framework",
+            Phase::Tool => "tool",
+        }
+    }
 }
 
 /// CLOCK_MONOTONIC, in ns.

@@ -43,7 +43,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let opts = Opts::parse();
-    logging::init(opts.verbose);
+    logging::init(opts.verbose, opts.serves());
     scx_utils::init_libbpf_logging(None);
     match run(&opts) {
         Ok(code) => code,

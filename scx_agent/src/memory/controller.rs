@@ -284,6 +284,8 @@ impl Controller {
                 self.counters.high_writes.fetch_add(1, Ordering::Relaxed);
                 let new = a.knob.last().unwrap_or(old);
                 info!(
+                    SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = rule,
+                    SCX_AGENT_KNOB = "memory.high", SCX_AGENT_OLD:% = old, SCX_AGENT_NEW:% = new;
                     "memory: agent {:?}: {:?}: rule {rule:?}: current {}, baseline {}, host has {}, PSI {:.1} %: \
                      memory.high {old} -> {new}, {} ms into the phase",
                     a.name,
@@ -308,6 +310,8 @@ impl Controller {
                 self.counters.foreign.fetch_add(1, Ordering::Relaxed);
                 a.wanted.store(false, Ordering::Relaxed);
                 warn!(
+                    SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_RULE = "foreign", SCX_AGENT_KNOB = "memory.high",
+                    SCX_AGENT_OLD:% = left, SCX_AGENT_NEW:% = found;
                     "memory: agent {:?}: memory.high is {found} and not {left} as we left it: somebody else sets it, \
                      so it is left alone from now on",
                     a.name

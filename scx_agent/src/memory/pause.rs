@@ -66,7 +66,11 @@ impl Controller {
             self.forget_place(Change::Frozen, id);
             return Err(told(&e));
         }
-        info!("memory: agent {name:?}: paused for at most {} s", time.as_secs());
+        info!(
+            SCX_AGENT_AGENT = name, SCX_AGENT_RULE = "paused by an operator", SCX_AGENT_KNOB = "cgroup.freeze",
+            SCX_AGENT_OLD = "0", SCX_AGENT_NEW = "1";
+            "memory: agent {name:?}: paused for at most {} s", time.as_secs()
+        );
         let paused = Paused {
             name: name.into(),
             cgroup: Arc::new(cgroup),
@@ -102,7 +106,11 @@ impl Controller {
             now.duration_since(p.since).as_secs_f64(),
             mb(p.reclaimed)
         );
-        info!("memory: {told}");
+        info!(
+            SCX_AGENT_AGENT = name, SCX_AGENT_RULE = why, SCX_AGENT_KNOB = "cgroup.freeze", SCX_AGENT_OLD = "1",
+            SCX_AGENT_NEW = "0";
+            "memory: {told}"
+        );
         self.forget_paused(id);
         Ok(told)
     }

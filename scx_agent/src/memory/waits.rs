@@ -72,6 +72,8 @@ impl Controller {
         a.reclaiming = false;
         a.review_at = now;
         info!(
+            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "reclaim leftovers",
+            SCX_AGENT_KNOB = "memory.reclaim", SCX_AGENT_ASKED = answer.asked, SCX_AGENT_GOT = answer.got;
             "memory: agent {:?}: {:?}: rule \"reclaim leftovers\": baseline {}: memory.reclaim {}, got {}",
             a.name,
             a.phase,
