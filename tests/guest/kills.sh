@@ -182,8 +182,9 @@ while read -r how since ms next <&3; do
 	[ $was != enabled ] || [ $loaded != 0 ] || loaded=$(programs)
 	end_it
 	kill $operator 2>/dev/null
-	wait $operator
+	wait $operator 2>/dev/null
 	echo "$how $since $ms $next $was $knobs $(cut -d' ' -f1 /proc/uptime)" >>/out/rounds
+	tail -n 1 /out/rounds
 	if [ $next != again ]; then
 		wait_for 10 state_is disabled || fault "the scheduler is $(state)"
 		wait_for 20 no_daemon || fault "processes are left: $(pidof scx_agent)"
