@@ -6,7 +6,7 @@ use super::controller::Controller;
 use super::journal::{Change, Place};
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, MB};
-use super::worker::{Job, Reclaimed};
+use super::worker::{Job, Reclaimed, Why};
 use log::{info, warn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -138,14 +138,15 @@ impl Controller {
             if !p.reclaiming && now >= p.reclaim_at && p.cgroup.has_memory() {
                 p.reclaiming = true;
                 let (cgroup, wanted) = (p.cgroup.clone(), p.wanted.clone());
-                let _ = self.jobs.send(Job { cgroup, bytes: STEP, cache_only: false, wanted, paused: true });
+                let _ =
+                    self.jobs.send(Job { cgroup, bytes: STEP, cache_only: false, wanted, why: Why::Paused });
             }
         }
     }
 
     /// Takes the answer to a job of [`Controller::tick_paused`].
     pub(super) fn reclaimed_paused(&mut self, answer: &Reclaimed, now: Instant) {
-        self.counters.reclaimed.fetch_add(answer.got, Ordering::Relaxed);
+        self.count_reclaimed(answer);
         let Some(p) = self.paused.get_mut(&answer.id) else { return };
         p.reclaiming = false;
         p.reclaimed += answer.got;
