@@ -92,7 +92,7 @@ changed() {
 }
 programs() { grep -c '\[bpf\]$' /proc/kallsyms; }
 no_daemon() { ! pidof scx_agent >/dev/null; }
-gone() { [ ! -e /proc/$scheduler/status ] || grep -q '^State:.Z' /proc/$scheduler/status; }
+gone() { [ ! -e /proc/$scheduler/status ] || grep -q "^State:.Z" /proc/$scheduler/status 2>/dev/null; }
 not_enabled() { ! state_is enabled; }
 
 ### the daemon, and its ends
@@ -118,13 +118,12 @@ ended() { # ended STATUS...: it ends by itself now, with one of these.
 	fault "the daemon's exit status is $status"
 }
 # A real-time task keeps the last CPU from one that may run nowhere else: the kernel's own watchdog for
-# sched_ext ends the scheduler after 30 s. That of workqueues would speak up, too.
+# sched_ext ends the scheduler after 30 s.
 stall() {
 	server=/sys/kernel/debug/sched/ext_server/cpu3/runtime
 	had=$(cat $server 2>/dev/null)
-	echo 0 >/sys/module/workqueue/parameters/watchdog_thresh
 	[ -z "$had" ] || echo 0 >$server
-	taskset 8 chrt -f 50 sh -c 'while :; do :; done' &
+	crowd hog 3 &
 	hog=$!
 	sleep 0.5
 	taskset 8 sh -c 'while :; do :; done' &

@@ -6,12 +6,13 @@
 
 use agentload::rng::Rng;
 use scx_agent_tests::vm::Boot;
+use std::path::Path;
 
 /// How it ends: told to, killed, hung until the service manager's watchdog fires, killed with its guard,
 /// ejected by an operator.
 const WAYS: [&str; 5] = ["TERM", "KILL", "HANG", "BOTH", "SYSRQ"];
 /// One in so many is the kernel's own watchdog, which takes its time.
-const STALL_EVERY: usize = 20;
+const STALL_EVERY: usize = 10;
 /// The latest moment after a start, and since it schedules, in ms. An idle guest takes 7 s for a start.
 const LATEST_MS: [(&str, u64); 2] = [("start", 10_000), ("enabled", 3_000)];
 
@@ -53,8 +54,11 @@ fn whatever_ends_it_leaves_the_host_as_it_was() {
     std::fs::write(&file, plan(ends, seed)).expect("a plan");
     let left = Boot::script("kills")
         .module("zram")
+        .program(Path::new(env!("CARGO_BIN_EXE_crowd")))
+        // Work of the CPU that a real-time task keeps waits, too: that is the test's doing.
+        .cmdline("workqueue.watchdog_thresh=0")
         .file(&file, "/tests.plan")
-        .timeout_s(300 + 30 * ends as u64)
+        .timeout_s(300 + 90 * ends as u64)
         .run();
     left.assert_kernel_well();
     let facts = left.facts();
@@ -78,5 +82,5 @@ fn whatever_ends_it_leaves_the_host_as_it_was() {
     assert!(calls.len() == 3 && calls.iter().all(|n| *n > 0), "agents went on: {calls:?}");
     let log = left.text("kills.err");
     let stalls = count(&|r| r[0] == "STALL" && r[4] == "enabled");
-    assert_eq!(log.matches("runnable task stall").count() >= stalls, true, "{log}");
+    assert!(log.matches("runnable task stall").count() >= stalls, "{stalls} times the watchdog:\n{log}");
 }

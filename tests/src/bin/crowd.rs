@@ -3,6 +3,7 @@
 //! framework with one tool call, in a cgroup of its own, of TASKS tasks, which execs all the time.
 //! `crowd week FIRST N CALLS` has N agents there, from number FIRST on, that come and go: most are never
 //! more than a cgroup, and frameworks in the others make CALLS tool calls.
+//! `crowd hog CPU` keeps that CPU from all but real-time tasks, for ever.
 //! `crowd cgroups DIR N` makes that many, `crowd remove DIR` removes them; `crowd delegate DIR` says of a
 //! cgroup what systemd says of those of units with `Delegate=yes`.
 
@@ -29,6 +30,7 @@ fn main() {
         Some("agents") => agents(number(2), &format!("{} {} {}", number(3), number(4), number(5))),
         Some("call") => call(text(2), number(3), number(4), number(5)),
         Some("week") => week(number(2), number(3), number(4)),
+        Some("hog") => hog(number(2)),
         Some("cgroups") => {
             fs::create_dir(text(2)).expect("a new cgroup");
             (0..number(3)).for_each(|n| fs::create_dir(format!("{}/{n}", text(2))).expect("a cgroup"));
@@ -45,7 +47,7 @@ fn main() {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: crowd agents N TASKS EXECS_PER_S SECONDS | week FIRST N CALLS | cgroups DIR N | remove DIR | delegate DIR");
+    eprintln!("usage: crowd agents N TASKS EXECS_PER_S SECONDS | week FIRST N CALLS | hog CPU | cgroups DIR N | remove DIR | delegate DIR");
     std::process::exit(2)
 }
 
@@ -55,6 +57,27 @@ fn delegate(dir: &str) {
     let set =
         unsafe { libc::setxattr(dir.as_ptr(), c"trusted.delegate".as_ptr(), c"1".as_ptr().cast(), 1, 0) };
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Computes on one CPU, before everybody else there.
+fn hog(cpu: u64) -> ! {
+    // SAFETY: plain structures of our own, for this process.
+    unsafe {
+        let mut cpus: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu as usize, &mut cpus);
+        assert_eq!(
+            libc::sched_setaffinity(0, size_of_val(&cpus), &cpus),
+            0,
+            "{}",
+            std::io::Error::last_os_error()
+        );
+        let first = libc::sched_param { sched_priority: 50 };
+        let set = libc::sched_setscheduler(0, libc::SCHED_FIFO, &first);
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+    loop {
+        std::hint::spin_loop();
+    }
 }
 
 /// Agents that come and go, some at a time.
