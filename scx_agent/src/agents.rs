@@ -43,6 +43,15 @@ impl Phase {
             _ => None,
         }
     }
+
+    /// As metrics and the journal have it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::LlmWait => "llm_wait",
+            Phase::Framework => "framework",
+            Phase::Tool => "tool",
+        }
+    }
 }
 
 /// CLOCK_MONOTONIC, in ns.
@@ -395,8 +404,15 @@ impl Agents {
                     untold: Untold::default(),
                 };
                 self.labels.1 += u64::from(agent.labelled);
-                let before = self.by_slot.insert(raw.group, agent);
-                self.labels.1 -= u64::from(before.is_some_and(|a| a.labelled));
+                if let Some(before) = self.by_slot.insert(raw.group, agent) {
+                    self.labels.1 -= u64::from(before.labelled);
+                    if before.cgroup_id != raw.cgroup_id {
+                        // That it is gone was lost on the way.
+                        self.tell(memory::Message::Gone { id: before.cgroup_id });
+                        self.calls.gone(before.cgroup_id);
+                        self.changes.push(Change::Gone(before.cgroup_id));
+                    }
+                }
                 self.changes.push(Change::Found(raw.cgroup_id));
                 Some(Event::Agent { at_ns, agent: name, cgroup_id: raw.cgroup_id })
             }
@@ -644,6 +660,27 @@ mod tests {
         a.handle(bytes(&event(bpf_intf::agent_event_type_EVENT_AGENT_GONE)));
         assert_eq!(a.counts(), (0, [0, 0, 0]));
         assert_eq!(a.malformed, 0);
+    }
+
+    #[test]
+    fn an_agent_whose_end_was_lost_makes_way() {
+        let (tell, told) = crossbeam::channel::unbounded();
+        let mut a = Agents::new(Path::new("/nonexistent"), Logs::default(), Some(tell), 1);
+        let mut found = |cgroup_id| {
+            let mut e = event(bpf_intf::agent_event_type_EVENT_AGENT);
+            e.cgroup_id = cgroup_id;
+            a.handle(bytes(&e));
+        };
+        [77, 77, 78].into_iter().for_each(&mut found);
+        let gone: Vec<u64> = told
+            .try_iter()
+            .filter_map(|m| match m {
+                memory::Message::Gone { id } => Some(id),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(gone, [77], "nobody keeps what is gone, and what is told twice is there");
+        assert_eq!(a.counts().0, 1);
     }
 
     #[test]

@@ -131,6 +131,15 @@ pub struct Opts {
     pub command: Option<crate::commands::Command>,
 }
 
+impl Opts {
+    /// True if the program is to be the daemon, and not to do something else and end.
+    pub fn serves(&self) -> bool {
+        let does_another_thing = self.command.is_some() || self.version || self.help_stats;
+        let helps_it = self.memory.restore_memory || self.memory.memory_guard.is_some();
+        !does_another_thing && !helps_it && self.monitor.is_none()
+    }
+}
+
 /// `secs` as a time between two prints; `option` is named in the error.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use crate::config::{self, Config};
 use crate::memory::{self, Memory};
 use crate::qos::Settings;
 use crate::scheduler::Scheduler;
-use crate::{cli, logging, preflight, stats};
+use crate::{cli, logging, preflight, sockets, stats};
 use anyhow::{Context, Result};
 use log::{info, warn};
 use sd_notify::NotifyState;
@@ -103,12 +103,16 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         let mut scheduler = Scheduler::start(&daemon.config.opts, daemon.memory.clone(), &mut object)?;
         let status = if daemon.schedules() { "scheduling" } else { "watching" };
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);
-        let restart = scheduler.run(&mut daemon)?;
-        if daemon.stopping() || !restart {
-            tell(&[NotifyState::Stopping]);
-            return Ok(());
+        let ended = scheduler.run(&mut daemon);
+        if matches!(ended, Ok(true)) && !daemon.stopping() {
+            warn!("the CPUs of this machine changed: restarting");
+            continue;
         }
-        warn!("the CPUs of this machine changed: restarting");
+        tell(&[NotifyState::Stopping]);
+        drop(scheduler);
+        drop(memory);
+        sockets::remove_dead();
+        return ended.map(|_| ());
     }
 }
 

@@ -30,6 +30,7 @@ mod records;
 mod report;
 mod scheduler;
 mod shortages;
+mod sockets;
 mod stats;
 mod status;
 mod tags;
@@ -45,7 +46,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let opts = Opts::parse();
-    logging::init(opts.verbose);
+    logging::init(opts.verbose, opts.serves());
     scx_utils::init_libbpf_logging(None);
     match run(&opts) {
         Ok(code) => code,
@@ -76,7 +77,9 @@ fn schedule(opts: &Opts) -> Result<()> {
         return memory::guard(daemon);
     }
     if opts.memory.restore_memory {
-        return memory::restore_and_exit();
+        let restored = memory::restore_and_exit();
+        sockets::remove_dead();
+        return restored;
     }
     if let Some(secs) = opts.monitor {
         return stats::monitor(cli::interval(secs, "--monitor")?, daemon::stop_on_signals()?);

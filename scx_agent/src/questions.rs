@@ -13,6 +13,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Where they ask: scx_stats' own choice, as every sched_ext scheduler has it.
+pub const SOCKET: &str = "/run/scx/root/stats";
+
 /// Target of `scx_agent calls`.
 pub const CALLS: &str = "calls";
 /// Target of `scx_agent explain`.

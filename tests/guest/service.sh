@@ -44,6 +44,8 @@ scx_agent pause a --for 100 >/dev/null
 fact paused "$(cat $cg/agents/a/cgroup.freeze)"
 scx_agent resume a >/dev/null
 fact resumed "$(cat $cg/agents/a/cgroup.freeze)"
+journalctl --sync
+journalctl -u scx_agent -o json SCX_AGENT_AGENT=a >/out/decisions.jsonl
 
 ### reload
 echo 'mem_slack_pct = 50' >/etc/scx_agent/conf.d/20-mem.toml

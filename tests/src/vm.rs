@@ -145,6 +145,12 @@ impl Boot {
         self
     }
 
+    /// With this on the kernel's command line.
+    pub fn cmdline(mut self, words: &str) -> Boot {
+        self.guest.cmdline = words.into();
+        self
+    }
+
     /// With a kernel module, and those it depends on.
     pub fn module(mut self, name: &str) -> Boot {
         self.guest.modules.push(name.into());

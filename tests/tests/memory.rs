@@ -102,6 +102,26 @@ fn the_newest_call_gives_way() {
 }
 
 #[test]
+fn idle_agents_give_under_pressure_the_longest_idle_first() {
+    let left = Boot::script("idle").module("zram").run();
+    left.assert_kernel_well();
+    let facts = left.facts();
+    let log = left.text("idle.err");
+    for line in lines(&log, &["idle under pressure"]) {
+        println!("{line}");
+    }
+    expect(&left, &facts, &[("quiet_steps", "0"), ("older_gives", "0"), ("younger_gives", "0")]);
+    assert!(facts.number("quiet_older") >= 150.0, "the host had memory: {facts:?}");
+    assert!(facts.number("younger_meanwhile") >= 130.0, "before its turn: {facts:?}");
+    assert!(facts.number("works") >= 150.0, "it works, though its framework waits: {facts:?}");
+    // The step that was under way may be said yet, and no other.
+    assert!(facts.number("after_steps") <= 1.0, "no pressure any more: {facts:?}\n{log}");
+    expect(&left, &facts, &[("frozen", "0 0 0 "), ("alive", "3"), ("status", "0"), ("left", "max max max ")]);
+    let told = |agent: &str| lines(&log, &[&format!("agent {agent:?}"), "idle under pressure"]).len();
+    assert!(told("older") >= 2 && told("younger") >= 1 && told("works") == 0, "a line for each step:\n{log}");
+}
+
+#[test]
 fn who_runs_into_a_limit_is_seen_by_the_kernel_half() {
     let left = Boot::script("burst").module("zram").mem("3G").run();
     left.assert_kernel_well();

@@ -96,6 +96,29 @@ fn a_unit_from_its_installation_to_its_end() {
     assert_says(&left, "check.out", &["ok       sched_ext", "ok       kfuncs", "ok       cpu controller"]);
     assert_says(&left, "journal.err", &["reload: applied: mem_slack_pct"]);
 
+    // What was decided can be asked for by its parts, and is no less a line of the unit's log.
+    let decisions = left.text("decisions.jsonl");
+    let decided = |knob: &str, old: &str| -> serde_json::Value {
+        let all = decisions.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON"));
+        let mut with = all.filter(|d| d["SCX_AGENT_KNOB"] == knob && d["SCX_AGENT_OLD"] == old);
+        with.next().unwrap_or_else(|| panic!("no decision on {knob} {old}:\n{decisions}"))
+    };
+    let limited = decided("memory.high", "max");
+    for (field, value) in [
+        ("SCX_AGENT_AGENT", "a"),
+        ("SCX_AGENT_PHASE", "llm_wait"),
+        ("SCX_AGENT_RULE", "baseline + slack"),
+        ("_SYSTEMD_UNIT", "scx_agent.service"),
+        ("SYSLOG_IDENTIFIER", "scx_agent"),
+    ] {
+        assert_eq!(limited[field], value, "{limited:#}");
+    }
+    let new = limited["SCX_AGENT_NEW"].as_str().expect("a text");
+    assert!(new.parse::<u64>().is_ok_and(|n| n > 100 << 20), "{limited:#}");
+    assert!(limited["MESSAGE"].as_str().is_some_and(|m| m.ends_with("into the phase")), "{limited:#}");
+    assert_eq!(decided("cgroup.freeze", "0")["SCX_AGENT_RULE"], "paused by an operator");
+    assert_eq!(decided("cgroup.freeze", "1")["SCX_AGENT_RULE"], "by an operator");
+
     let status: serde_json::Value = serde_json::from_str(&left.text("status.json")).expect("JSON");
     assert_eq!((&status["healthy"], &status["state"]), (&true.into(), &"enabled".into()), "{status}");
     assert_eq!(status["metrics"]["agents"], 1, "the first scan was done when it was ready: {status}");

@@ -100,6 +100,8 @@ impl Limit {
         let mut processes = processes(&call, kernel);
         let told = processes.values().filter(|p| pidfd_send_signal(p, Signal::TERM).is_ok()).count();
         warn!(
+            SCX_AGENT_AGENT = call.agent.as_str(), SCX_AGENT_RULE = "call_limit_s", SCX_AGENT_CALL = call.call,
+            SCX_AGENT_SIGNAL = "SIGTERM", SCX_AGENT_PROCESSES = told;
             "agent {:?}: call {} ({}) runs for more than {} s, the time limit of calls (call_limit_s): SIGTERM to {told} \
              processes, SIGKILL after {} s",
             call.agent,
@@ -128,6 +130,8 @@ impl Ending {
         self.tries += 1;
         if self.tries == 1 {
             warn!(
+                SCX_AGENT_AGENT = self.call.agent.as_str(), SCX_AGENT_RULE = "call_limit_s",
+                SCX_AGENT_CALL = self.call.call, SCX_AGENT_SIGNAL = "SIGKILL", SCX_AGENT_PROCESSES = killed;
                 "agent {:?}: call {} does not end within {} s of SIGTERM: SIGKILL to {killed} processes",
                 self.call.agent,
                 self.call.call,

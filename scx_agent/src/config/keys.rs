@@ -16,7 +16,7 @@ const NOT_KEYS: &[&str] =
 /// True if a running scheduler takes the key over when it is told to reload: how much it says, and
 /// the tunables of the memory controller, which are handed over as a whole.
 fn is_live(name: &str) -> bool {
-    name == "verbose" || name.starts_with("mem_")
+    name == "verbose" || name == "idle_after" || name.starts_with("mem_")
 }
 
 /// What a key's value is.
@@ -161,6 +161,7 @@ mod tests {
         for (name, live) in [
             ("mem_slack_pct", true),
             ("mem_reserve_mb", true),
+            ("idle_after", true),
             ("verbose", true),
             ("no_memory", false),
             ("slice_us", false),

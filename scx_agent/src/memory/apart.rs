@@ -123,6 +123,8 @@ impl Controller {
             return;
         }
         info!(
+            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = rule,
+            SCX_AGENT_KNOB = "memory.high of calls", SCX_AGENT_OLD:% = a.calls_high, SCX_AGENT_NEW:% = high;
             "memory: agent {:?}: {:?}: rule {rule:?}: current {}, host has {}, PSI {:.1} %: memory.high of its calls \
              {} -> {} with the rest of it",
             a.name,

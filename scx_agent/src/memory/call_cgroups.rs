@@ -221,6 +221,8 @@ impl Divided {
         match kills {
             0 => info!("{told}: used at most {}", mb(peak)),
             n => warn!(
+                SCX_AGENT_AGENT = self.name.as_str(), SCX_AGENT_RULE = "killed by the kernel", SCX_AGENT_CALL = call,
+                SCX_AGENT_PROCESSES = n;
                 "{told}: the kernel killed it for want of memory, and nothing else: {n} processes, at most {} in use",
                 mb(peak)
             ),

@@ -7,6 +7,7 @@ use super::apart::Separation;
 use super::events::Watcher;
 use super::guard::Guard;
 use super::host::Host;
+use super::idle::Idle;
 use super::journal::{Change, Journal};
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
@@ -14,7 +15,7 @@ use super::message::Message;
 use super::pause::Paused;
 use super::policy::Tunables;
 use super::restore::restore;
-use super::worker::Job;
+use super::worker::{Job, Why};
 use super::Counters;
 use crate::agents::Phase;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender};
@@ -49,6 +50,7 @@ pub struct Controller {
     pub agents: BTreeMap<u64, Agent>,
     /// Those that an operator has paused, by cgroup.
     pub paused: BTreeMap<u64, Paused>,
+    pub idle: Idle,
     pub host: Host,
     pub pressed: bool,
     /// When the knobs were last checked for values of others.
@@ -113,8 +115,11 @@ impl Controller {
             }
             Message::Events { id } => self.events(id, now),
             Message::OverHigh { id, over } => self.over_high(id, &over, now),
-            Message::Reclaimed(answer) if answer.paused => self.reclaimed_paused(&answer, now),
-            Message::Reclaimed(answer) => self.reclaimed(answer, now),
+            Message::Reclaimed(answer) => match answer.why {
+                Why::Leftovers => self.reclaimed(answer, now),
+                Why::Paused => self.reclaimed_paused(&answer, now),
+                Why::Idle => self.reclaimed_idle(&answer, now),
+            },
             // Whoever asked may not wait any more.
             Message::Pause { id, name, time, reply } => _ = reply.send(self.pause(id, &name, time, now)),
             Message::Resume { id, name, reply } => {
@@ -242,6 +247,7 @@ impl Controller {
         if self.pressed {
             self.share();
         }
+        self.tick_idle(now);
         let limited = self.agents.values().filter(|a| a.knob.limited()).count() as u64;
         self.counters.limited.store(limited, Ordering::Relaxed);
     }
@@ -284,6 +290,8 @@ impl Controller {
                 self.counters.high_writes.fetch_add(1, Ordering::Relaxed);
                 let new = a.knob.last().unwrap_or(old);
                 info!(
+                    SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = rule,
+                    SCX_AGENT_KNOB = "memory.high", SCX_AGENT_OLD:% = old, SCX_AGENT_NEW:% = new;
                     "memory: agent {:?}: {:?}: rule {rule:?}: current {}, baseline {}, host has {}, PSI {:.1} %: \
                      memory.high {old} -> {new}, {} ms into the phase",
                     a.name,
@@ -308,6 +316,8 @@ impl Controller {
                 self.counters.foreign.fetch_add(1, Ordering::Relaxed);
                 a.wanted.store(false, Ordering::Relaxed);
                 warn!(
+                    SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_RULE = "foreign", SCX_AGENT_KNOB = "memory.high",
+                    SCX_AGENT_OLD:% = left, SCX_AGENT_NEW:% = found;
                     "memory: agent {:?}: memory.high is {found} and not {left} as we left it: somebody else sets it, \
                      so it is left alone from now on",
                     a.name

@@ -41,6 +41,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         reserve: 512 * MB,
         pressure_pct: 10.0,
         oom_adj: 500,
+        idle_after: None,
     };
     let now = Instant::now();
     let mut c = Controller {
@@ -52,6 +53,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         look: plenty,
         agents: BTreeMap::new(),
         paused: BTreeMap::new(),
+        idle: Idle::default(),
         host: plenty().unwrap(),
         pressed: false,
         checked: now,
@@ -305,11 +307,11 @@ fn a_pause_ends_by_itself_or_when_others_end_it() {
     assert!(frozen(&b) && journal(&b) == 1);
     b.tick(1);
     let job = b.jobs.try_recv().unwrap();
-    assert!(job.paused && !job.cache_only);
+    assert!(job.why == Why::Paused && !job.cache_only);
     b.tick(1);
     assert!(b.jobs.try_recv().is_err(), "one step at a time");
     let nothing = io::Error::from_raw_os_error(libc::EAGAIN);
-    let answer = Reclaimed { id: b.id, paused: true, asked: 64 * MB, got: 5 * MB, result: Err(nothing) };
+    let answer = Reclaimed { id: b.id, why: Why::Paused, asked: 64 * MB, got: 5 * MB, result: Err(nothing) };
     b.c.handle(Message::Reclaimed(answer), b.now);
     b.tick(0);
     assert!(b.jobs.try_recv().is_err(), "not at once again");
@@ -344,6 +346,64 @@ fn a_pause_ends_by_itself_or_when_others_end_it() {
         "0",
         "the end lets it go on"
     );
+}
+
+#[test]
+fn the_longest_idle_gives_first_and_only_under_pressure() {
+    use std::os::unix::fs::MetadataExt;
+    let mut b = bench("idle", 200);
+    let dir = b.root.0.join("agents/older");
+    fs::create_dir(&dir).unwrap();
+    for file in fs::read_dir(b.file("")).unwrap().flatten() {
+        fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+    }
+    let older = fs::metadata(&dir).unwrap().ino();
+    let at = b.now;
+    b.c.handle(Message::Found { id: older, name: "older".into() }, at);
+    b.c.tunables.idle_after = Some(Duration::from_secs(60));
+    b.now += Duration::from_secs(30);
+    b.phase(Phase::LlmWait);
+    b.tick(100);
+    b.tick(3);
+    let job = |b: &Bench| b.jobs.try_iter().find(|j| j.why == Why::Idle);
+    assert!(job(&b).is_none(), "the host has memory");
+    b.c.look = scarce;
+    b.tick(1);
+    assert!(job(&b).is_none(), "nobody has been looked at yet");
+    b.tick(2);
+    assert_eq!(job(&b).map(|j| j.cgroup.id), Some(older));
+    b.tick(1);
+    assert!(job(&b).is_none(), "one step at a time");
+    let done = |b: &mut Bench, id, result| {
+        let answer = Reclaimed { id, why: Why::Idle, asked: 64 * MB, got: 5 * MB, result };
+        b.c.handle(Message::Reclaimed(answer), b.now);
+    };
+    done(&mut b, older, Ok(()));
+    b.tick(0);
+    assert!(job(&b).is_none(), "another look before another step");
+    b.tick(1);
+    assert_eq!(job(&b).map(|j| j.cgroup.id), Some(older), "all of it first");
+    done(&mut b, older, Err(io::Error::from_raw_os_error(libc::EAGAIN)));
+    let older_uses = |mb: u64| fs::write(dir.join("memory.current"), (mb * MB).to_string()).unwrap();
+    older_uses(1);
+    b.tick(0);
+    b.tick(2);
+    let job_a = job(&b).unwrap();
+    assert_eq!(job_a.cgroup.id, b.id, "then the next");
+    b.phase(Phase::Tool);
+    assert!(!job_a.wanted.load(Ordering::Relaxed), "who does something is left alone at once");
+    let id = b.id;
+    done(&mut b, id, Ok(()));
+    older_uses(200);
+    fs::write(dir.join("cpu.stat"), "usage_usec 1000000\n").unwrap();
+    b.tick(8);
+    assert!(job(&b).is_none(), "used a CPU");
+    b.tick(2);
+    assert_eq!(job(&b).map(|j| j.cgroup.id), Some(older), "and then did not");
+    done(&mut b, older, Ok(()));
+    b.c.look = plenty;
+    b.tick(3);
+    assert!(job(&b).is_none() && b.c.idle.is_none(), "the pressure is over");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use super::journal::Journal;
 use super::restore::restore;
 use super::rundir::{self, RunDir};
+use crate::sockets;
 use anyhow::{Context, Result};
 use log::warn;
 use std::io::{Read, Write};
@@ -78,6 +79,13 @@ pub fn main(daemon: u32, run_dir: &Path, cgroup_root: &Path) -> Result<()> {
     if said == DONE {
         return Ok(());
     }
+    let restored = restore_for(daemon, run_dir, cgroup_root);
+    sockets::remove_dead();
+    restored
+}
+
+/// Puts back what `daemon` has left, unless somebody else has.
+fn restore_for(daemon: u32, run_dir: &Path, cgroup_root: &Path) -> Result<()> {
     let deadline = Instant::now() + LOCK_MAX;
     while Instant::now() < deadline {
         // Gone, or of a new daemon that was quicker: everything is back.

@@ -25,6 +25,8 @@ impl Controller {
             return debug!("memory: agent {:?}: process {pid}: {e}", a.name);
         }
         debug!(
+            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "calls die first",
+            SCX_AGENT_KNOB = "oom_score_adj", SCX_AGENT_OLD = raised.from, SCX_AGENT_NEW = raised.to;
             "memory: agent {:?}: rule \"calls die first\": process {pid}: oom_score_adj {} -> {}",
             a.name, raised.from, raised.to
         );
@@ -43,6 +45,8 @@ impl Controller {
         self.counters.oom_kills.fetch_add(more, Ordering::Relaxed);
         let limit = a.cgroup.max().map_or_else(|e| e.to_string(), |max| max.to_string());
         warn!(
+            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "killed by the kernel",
+            SCX_AGENT_PROCESSES = more;
             "memory: agent {:?}: the kernel killed {more} of its processes for want of memory: memory.max {limit}, \
              peak {}, host has {}",
             a.name,
@@ -57,6 +61,7 @@ impl Controller {
         let Some(a) = self.agents.get(&id) else { return };
         if a.oom_at.is_some_and(|at| at >= since) {
             warn!(
+                SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_RULE = "killed by the kernel", SCX_AGENT_PID = pid;
                 "memory: agent {:?}: tool call {comm:?} (pid {pid}) ended by that: give the agent's cgroup more memory \
                  (memory.max), or run less of it at once (fewer jobs, one test file at a time)",
                 a.name

@@ -17,6 +17,7 @@ mod controller;
 mod events;
 mod guard;
 mod host;
+mod idle;
 mod journal;
 mod kills;
 mod knobs;
@@ -49,6 +50,7 @@ use crossbeam::channel::{unbounded, Sender};
 use events::Watcher;
 use guard::Guard;
 use host::Host;
+use idle::Idle;
 use journal::Journal;
 use log::{error, warn};
 use restore::restore;
@@ -160,6 +162,7 @@ impl Memory {
             look: Host::now,
             agents: BTreeMap::new(),
             paused: BTreeMap::new(),
+            idle: Idle::default(),
             host: Host::now()?,
             pressed: false,
             checked: Instant::now(),

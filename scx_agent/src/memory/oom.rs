@@ -18,6 +18,8 @@ use std::os::fd::OwnedFd;
 const ADJ_MAX: i32 = 1000;
 /// Processes that a call may have before we see its begin; more are left with what they have.
 const FAMILY_MAX: usize = 64;
+/// How often an agent's processes are looked through until none is found that has a value of ours.
+const ROUNDS: usize = 16;
 
 /// A value that processes of an agent had, and the one that they were given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,12 +122,23 @@ pub fn raise(cgroup: &Cgroup, pid: u32, raised: Raised) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts the processes of `cgroup` and of those below it back that have one of the values given.
-/// Returns how many.
+/// Puts the processes of `cgroup` and of those below it back that have one of the values given, also
+/// those that are forked meanwhile by one whose turn was not yet. Returns how many.
 ///
 /// # Errors
 /// A cgroup cannot be read, or a value not written.
 pub fn put_back(cgroup: &Cgroup, given: &[Raised]) -> io::Result<u64> {
+    let mut count = 0;
+    for _ in 0..ROUNDS {
+        match put_back_once(cgroup, given)? {
+            0 => break,
+            some => count += some,
+        }
+    }
+    Ok(count)
+}
+
+fn put_back_once(cgroup: &Cgroup, given: &[Raised]) -> io::Result<u64> {
     let mut count = 0;
     for pid in pids_below(&cgroup.file(""))? {
         let one = || -> io::Result<u64> {

@@ -7,6 +7,7 @@ use super::policy::Tunables;
 use crate::globs::Glob;
 use anyhow::Result;
 use clap::Args;
+use jiff::SignedDuration;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -45,6 +46,12 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub mem_oom_adj: u32,
 
+    /// How long an agent waits for its model, and uses next to no CPU time, until it is idle: when the host
+    /// runs short, the memory of idle agents is reclaimed, of the one that is idle longest first, in steps.
+    /// It comes back from swap when it is used. A time such as 30m or 2h. Default: never.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub idle_after: Option<Duration>,
+
     /// Put each tool call into a cgroup of its own below its agent's, with its own limit under pressure,
     /// its own peak, and so that a call that runs out of memory dies as a whole, and alone. Only of agents
     /// whose cgroup is delegated (`Delegate=yes` of its unit) or is one of --delegated-cgroup, in no
@@ -64,6 +71,19 @@ pub struct Options {
     /// Be the process that does so when the daemon PID is killed.
     #[arg(long, hide = true, value_name = "PID")]
     pub memory_guard: Option<u32>,
+}
+
+/// A time of at least a second.
+///
+/// # Errors
+/// It is none, or a shorter one.
+fn parse_time(s: &str) -> std::result::Result<Duration, String> {
+    let told = |e: jiff::Error| format!("{e}: expected a time such as 30m, 90s or 1h 30m");
+    let time = s.parse::<SignedDuration>().map_err(told)?;
+    match Duration::try_from(time) {
+        Ok(time) if time >= Duration::from_secs(1) => Ok(time),
+        _ => Err("expected a time of at least 1s".into()),
+    }
 }
 
 impl Options {
@@ -90,6 +110,22 @@ impl Options {
             reserve,
             pressure_pct: self.mem_pressure_pct as f32,
             oom_adj: self.mem_oom_adj,
+            idle_after: self.idle_after,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        for (text, s) in [("30m", 1800), ("1h 30m", 5400), ("90s", 90), ("PT2H", 7200)] {
+            assert_eq!(parse_time(text), Ok(Duration::from_secs(s)), "{text}");
+        }
+        for bad in ["", "30", "-5m", "0s", "soon", "5 parsecs"] {
+            assert!(parse_time(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::controller::Controller;
 use super::journal::{Change, Place};
 use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, MB};
-use super::worker::{Job, Reclaimed};
+use super::worker::{Job, Reclaimed, Why};
 use log::{info, warn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -66,7 +66,11 @@ impl Controller {
             self.forget_place(Change::Frozen, id);
             return Err(told(&e));
         }
-        info!("memory: agent {name:?}: paused for at most {} s", time.as_secs());
+        info!(
+            SCX_AGENT_AGENT = name, SCX_AGENT_RULE = "paused by an operator", SCX_AGENT_KNOB = "cgroup.freeze",
+            SCX_AGENT_OLD = "0", SCX_AGENT_NEW = "1";
+            "memory: agent {name:?}: paused for at most {} s", time.as_secs()
+        );
         let paused = Paused {
             name: name.into(),
             cgroup: Arc::new(cgroup),
@@ -102,7 +106,11 @@ impl Controller {
             now.duration_since(p.since).as_secs_f64(),
             mb(p.reclaimed)
         );
-        info!("memory: {told}");
+        info!(
+            SCX_AGENT_AGENT = name, SCX_AGENT_RULE = why, SCX_AGENT_KNOB = "cgroup.freeze", SCX_AGENT_OLD = "1",
+            SCX_AGENT_NEW = "0";
+            "memory: {told}"
+        );
         self.forget_paused(id);
         Ok(told)
     }
@@ -130,14 +138,15 @@ impl Controller {
             if !p.reclaiming && now >= p.reclaim_at && p.cgroup.has_memory() {
                 p.reclaiming = true;
                 let (cgroup, wanted) = (p.cgroup.clone(), p.wanted.clone());
-                let _ = self.jobs.send(Job { cgroup, bytes: STEP, cache_only: false, wanted, paused: true });
+                let _ =
+                    self.jobs.send(Job { cgroup, bytes: STEP, cache_only: false, wanted, why: Why::Paused });
             }
         }
     }
 
     /// Takes the answer to a job of [`Controller::tick_paused`].
     pub(super) fn reclaimed_paused(&mut self, answer: &Reclaimed, now: Instant) {
-        self.counters.reclaimed.fetch_add(answer.got, Ordering::Relaxed);
+        self.count_reclaimed(answer);
         let Some(p) = self.paused.get_mut(&answer.id) else { return };
         p.reclaiming = false;
         p.reclaimed += answer.got;

@@ -38,6 +38,8 @@ pub struct Tunables {
     pub pressure_pct: f32,
     /// How much higher the oom_score_adj of tool calls is, 0..=1000; 0: left alone.
     pub oom_adj: u32,
+    /// From when on an agent that waits is idle; None: never.
+    pub idle_after: Option<Duration>,
 }
 
 /// What one agent uses now, in bytes.

@@ -11,6 +11,7 @@ fn tunables() -> Tunables {
         reserve: 512 * MB,
         pressure_pct: 10.0,
         oom_adj: 500,
+        idle_after: None,
     }
 }
 

@@ -160,7 +160,11 @@ fn put_back(entry: &Entry, root: &Path) -> io::Result<Done> {
             return Ok(Done::Foreign);
         }
         cgroup.set_high(entry.original)?;
-        info!("memory: agent {:?}: rule \"restore\": memory.high {now} -> {}", entry.cgroup, entry.original);
+        info!(
+            SCX_AGENT_AGENT = entry.cgroup.as_str(), SCX_AGENT_RULE = "restore", SCX_AGENT_KNOB = "memory.high",
+            SCX_AGENT_OLD:% = now, SCX_AGENT_NEW:% = entry.original;
+            "memory: agent {:?}: rule \"restore\": memory.high {now} -> {}", entry.cgroup, entry.original
+        );
         Ok(Done::Back)
     };
     match attempt() {

@@ -6,7 +6,7 @@ use super::agent::Agent;
 use super::controller::Controller;
 use super::limit::{mb, Limit};
 use super::policy::{self, Settled, Trust, Tunables};
-use super::worker::{Job, Reclaimed};
+use super::worker::{Job, Reclaimed, Why};
 use log::info;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -32,8 +32,13 @@ impl Controller {
         if reclaim {
             a.reclaiming = true;
             let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
-            let job =
-                Job { cgroup, bytes: settled.reclaim, cache_only: settled.cache_only, wanted, paused: false };
+            let job = Job {
+                cgroup,
+                bytes: settled.reclaim,
+                cache_only: settled.cache_only,
+                wanted,
+                why: Why::Leftovers,
+            };
             let _ = self.jobs.send(job);
         }
         if lower {
@@ -65,13 +70,20 @@ impl Controller {
         }
     }
 
-    /// Takes the answer to a reclaim job.
-    pub(super) fn reclaimed(&mut self, answer: Reclaimed, now: Instant) {
+    /// Counts what a reclaim job has got.
+    pub(super) fn count_reclaimed(&self, answer: &Reclaimed) {
         self.counters.reclaimed.fetch_add(answer.got, Ordering::Relaxed);
+    }
+
+    /// Takes the answer to a job of [`Controller::review`].
+    pub(super) fn reclaimed(&mut self, answer: Reclaimed, now: Instant) {
+        self.count_reclaimed(&answer);
         let Some(a) = self.agents.get_mut(&answer.id) else { return };
         a.reclaiming = false;
         a.review_at = now;
         info!(
+            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "reclaim leftovers",
+            SCX_AGENT_KNOB = "memory.reclaim", SCX_AGENT_ASKED = answer.asked, SCX_AGENT_GOT = answer.got;
             "memory: agent {:?}: {:?}: rule \"reclaim leftovers\": baseline {}: memory.reclaim {}, got {}",
             a.name,
             a.phase,

@@ -18,15 +18,25 @@ pub struct Job {
     pub bytes: u64,
     pub cache_only: bool,
     pub wanted: Arc<AtomicBool>,
-    /// Of an agent that is paused.
-    pub paused: bool,
+    pub why: Why,
+}
+
+/// What for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its tools have left more than an agent needs that waits for its model.
+    Leftovers,
+    /// An operator has paused the agent.
+    Paused,
+    /// The agent has done nothing for long, and the host runs short.
+    Idle,
 }
 
 /// What came of a [`Job`].
 #[derive(Debug)]
 pub struct Reclaimed {
     pub id: u64,
-    pub paused: bool,
+    pub why: Why,
     pub asked: u64,
     /// Bytes, as far as the kernel says: whole chunks, and what the last one changed.
     pub got: u64,
@@ -69,7 +79,7 @@ fn reclaim(job: &Job) -> Reclaimed {
     }
     let after = job.cgroup.current().unwrap_or(before);
     let got = before.saturating_sub(after);
-    Reclaimed { id: job.cgroup.id, paused: job.paused, asked: job.bytes, got, result }
+    Reclaimed { id: job.cgroup.id, why: job.why, asked: job.bytes, got, result }
 }
 
 #[cfg(test)]
@@ -91,7 +101,7 @@ mod tests {
             bytes: CHUNK + 1,
             cache_only: true,
             wanted: wanted.clone(),
-            paused: false,
+            why: Why::Leftovers,
         };
         jobs.send(job(&wanted)).unwrap();
         let Message::Reclaimed(r) = rx.recv().unwrap() else { panic!("another message") };

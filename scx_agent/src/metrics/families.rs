@@ -18,8 +18,7 @@ use std::sync::atomic::AtomicU64;
 const OTHER: &str = "other";
 /// Longest name of an agent, in characters.
 const NAME_MAX: usize = 128;
-const PHASES: [(Phase, &str); 3] =
-    [(Phase::LlmWait, "llm_wait"), (Phase::Framework, "framework"), (Phase::Tool, "tool")];
+const PHASES: [Phase; 3] = [Phase::LlmWait, Phase::Framework, Phase::Tool];
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -135,7 +134,8 @@ impl Page<'_> {
         let told = "1 if it should, 0 with --no-sched";
         to.gauge("scheduling_wanted", told, None, f64::from(u8::from(self.wanted)));
         let phases = [m.agents_llm_wait, m.agents_framework, m.agents_tool];
-        let phases = PHASES.iter().zip(phases).map(|((_, name), n)| (label("phase", name), n as f64));
+        let phases =
+            PHASES.into_iter().zip(phases).map(|(phase, n)| (label("phase", phase.name()), n as f64));
         to.gauges("agents", "Agents, by what they do", None, phases);
         to.gauge("calls_running", "Tool calls that run", None, m.calls_running as f64);
         to.counter("calls_begun", "Tool calls that have begun", None, m.calls as f64);
@@ -203,13 +203,13 @@ impl Page<'_> {
         to.counters("agent_call_cpu", told, Some(Unit::Seconds), totals(|t| t.cpu_ns as f64 / 1e9));
         let told = "Time that tasks of tool calls were runnable and did not run";
         to.counters("agent_call_cpu_wait", told, Some(Unit::Seconds), totals(|t| t.wait_ns as f64 / 1e9));
-        let phases = PHASES.iter().flat_map(|(phase, phase_name)| {
-            let labels = |name: &str| vec![("agent", name.to_string()), ("phase", phase_name.to_string())];
+        let phases = PHASES.into_iter().flat_map(|phase| {
+            let labels = |name: &str| vec![("agent", name.to_string()), ("phase", phase.name().to_string())];
             let own = labelled.iter().map(move |(a, name)| {
-                let now = if a.phase == *phase { self.view.now_ns.saturating_sub(a.since_ns) } else { 0 };
-                (labels(name), (a.totals.phase_ns[*phase as usize] + now) as f64 / 1e9)
+                let now = if a.phase == phase { self.view.now_ns.saturating_sub(a.since_ns) } else { 0 };
+                (labels(name), (a.totals.phase_ns[phase as usize] + now) as f64 / 1e9)
             });
-            let others = self.view.others.phase_ns[*phase as usize] as f64 / 1e9;
+            let others = self.view.others.phase_ns[phase as usize] as f64 / 1e9;
             own.chain([(labels(OTHER), others)]).collect::<Vec<_>>()
         });
         to.counters("agent_phase", "Time in each phase", Some(Unit::Seconds), phases);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Very many agents: `crowd agents N TASKS EXECS_PER_S SECONDS` below /sys/fs/cgroup/agents, each a
 //! framework with one tool call, in a cgroup of its own, of TASKS tasks, which execs all the time.
+//! `crowd week FIRST N CALLS` has N agents there, from number FIRST on, that come and go: most are never
+//! more than a cgroup, and frameworks in the others make CALLS tool calls.
+//! `crowd hog CPU` keeps that CPU from all but real-time tasks, for ever.
 //! `crowd cgroups DIR N` makes that many, `crowd remove DIR` removes them; `crowd delegate DIR` says of a
 //! cgroup what systemd says of those of units with `Delegate=yes`.
 
@@ -15,6 +18,9 @@ use std::time::{Duration, Instant};
 static OVER: AtomicBool = AtomicBool::new(false);
 
 const AGENTS: &str = "/sys/fs/cgroup/agents";
+/// Agents of a week that are there at a time, and calls that one of them makes.
+const AT_ONCE: u64 = 4;
+const CALLS_EACH: u64 = 50;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -23,6 +29,8 @@ fn main() {
     match args.get(1).map(String::as_str) {
         Some("agents") => agents(number(2), &format!("{} {} {}", number(3), number(4), number(5))),
         Some("call") => call(text(2), number(3), number(4), number(5)),
+        Some("week") => week(number(2), number(3), number(4)),
+        Some("hog") => hog(number(2)),
         Some("cgroups") => {
             fs::create_dir(text(2)).expect("a new cgroup");
             (0..number(3)).for_each(|n| fs::create_dir(format!("{}/{n}", text(2))).expect("a cgroup"));
@@ -39,7 +47,7 @@ fn main() {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: crowd agents N TASKS EXECS_PER_S SECONDS | cgroups DIR N | remove DIR | delegate DIR");
+    eprintln!("usage: crowd agents N TASKS EXECS_PER_S SECONDS | week FIRST N CALLS | hog CPU | cgroups DIR N | remove DIR | delegate DIR");
     std::process::exit(2)
 }
 
@@ -49,6 +57,86 @@ fn delegate(dir: &str) {
     let set =
         unsafe { libc::setxattr(dir.as_ptr(), c"trusted.delegate".as_ptr(), c"1".as_ptr().cast(), 1, 0) };
     assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+}
+
+/// Computes on one CPU, before everybody else there.
+fn hog(cpu: u64) -> ! {
+    // SAFETY: plain structures of our own, for this process.
+    unsafe {
+        let mut cpus: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu as usize, &mut cpus);
+        assert_eq!(
+            libc::sched_setaffinity(0, size_of_val(&cpus), &cpus),
+            0,
+            "{}",
+            std::io::Error::last_os_error()
+        );
+        let first = libc::sched_param { sched_priority: 50 };
+        let set = libc::sched_setscheduler(0, libc::SCHED_FIFO, &first);
+        assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    }
+    loop {
+        std::hint::spin_loop();
+    }
+}
+
+/// Agents that come and go, some at a time.
+fn week(first: u64, n: u64, calls: u64) {
+    let frameworks = calls.div_ceil(CALLS_EACH).min(n);
+    let side = |this: u64| {
+        // SAFETY: this program has one thread.
+        if unsafe { libc::fork() } == 0 {
+            (first..first + n).skip(this as usize).step_by(AT_ONCE as usize).for_each(|i| {
+                // Spread over all of them.
+                let works = (i - first) * frameworks / n != (i - first + 1) * frameworks / n;
+                come_and_go(i, if works { CALLS_EACH } else { 0 });
+            });
+            std::process::exit(0);
+        }
+    };
+    (0..AT_ONCE).for_each(side);
+    let failed = (0..AT_ONCE).filter(|_| !wait_well()).count();
+    println!("calls={}\nfailed={failed}", frameworks * CALLS_EACH);
+    std::process::exit(i32::from(failed > 0));
+}
+
+/// An agent of so many calls, from its cgroup's begin to its end.
+fn come_and_go(i: u64, calls: u64) {
+    let dir = format!("{AGENTS}/w{i}");
+    fs::create_dir_all(format!("{dir}/inner")).expect("a new cgroup");
+    if calls > 0 {
+        // SAFETY: this program has one thread.
+        if unsafe { libc::fork() } == 0 {
+            begin_framework(&dir);
+            let well =
+                |_: &u64| Command::new("/bin/sh").args(["-c", "exit 0"]).status().is_ok_and(|s| s.success());
+            let made = (0..calls).filter(well).count() as u64;
+            std::process::exit(i32::from(made != calls));
+        }
+        assert!(wait_well(), "the calls of {dir}");
+    }
+    for dir in [format!("{dir}/inner"), dir] {
+        // Its last process is counted until it is quite gone.
+        while let Err(e) = fs::remove_dir(&dir) {
+            assert_eq!(e.raw_os_error(), Some(libc::EBUSY), "{dir}: {e}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Whether the next child to end ends well.
+fn wait_well() -> bool {
+    let mut status = 0;
+    // SAFETY: a place for the status.
+    unsafe { libc::wait(&mut status) > 0 && status == 0 }
+}
+
+/// Makes this process a framework, by its comm, in its agent's cgroup.
+fn begin_framework(dir: &str) {
+    let name = CString::new("claude").expect("no NUL");
+    // SAFETY: a string with a NUL.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    fs::write(format!("{dir}/cgroup.procs"), "0").expect("its own cgroup");
 }
 
 /// Begins `n` frameworks, tells when all are there, and sums up what their calls report.
@@ -85,10 +173,7 @@ fn agents(n: u64, what: &str) {
 
 /// Is a framework by its comm, makes its call, and waits for it.
 fn framework(dir: &str, i: u64, what: &str) -> ! {
-    let name = CString::new("claude").expect("no NUL");
-    // SAFETY: a string with a NUL.
-    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
-    fs::write(format!("{dir}/cgroup.procs"), "0").expect("its own cgroup");
+    begin_framework(dir);
     let line = format!("exec crowd call {i} {what}");
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", &line]);

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//! Agents that have done nothing for long, on a host that runs short (`idle_after`): what they hold is
+//! reclaimed little by little, of the one that has been idle longest first. Nothing is frozen, limited or
+//! killed for that, and it ends as soon as the agent does something or the host has memory again.
+
+use super::controller::Controller;
+use super::limit::{mb, MB};
+use super::worker::{Job, Reclaimed, Why};
+use crate::agents::Phase;
+use log::info;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Bytes that are reclaimed at a time, from one agent at a time.
+const STEP: u64 = 64 * MB;
+/// Who uses less has nothing worth a step.
+const LEAST: u64 = 16 * MB;
+/// Time over which an agent's CPU use is looked at before a step.
+const LOOK: Duration = Duration::from_secs(2);
+/// Share of that time on one CPU from which an agent does something, whatever its phase says.
+const BUSY_PCT: u128 = 1;
+/// Pause after a step that found too little, doubled each time up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(64);
+
+/// What is known of one agent that waits for long enough.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    /// When its wait began: another one is another wait.
+    since: Instant,
+    /// When it was looked at, and its CPU time then, in us.
+    at: Instant,
+    cpu_us: u64,
+    verdict: Verdict,
+    /// The next step is not to be before this.
+    next_at: Instant,
+    retry: Duration,
+}
+
+/// Whether an agent does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It has not been looked at for long enough since the last step.
+    Unknown,
+    Busy,
+    Idle,
+}
+
+impl Look {
+    fn new(since: Instant, cpu_us: u64, now: Instant) -> Look {
+        Look { since, at: now, cpu_us, verdict: Verdict::Unknown, next_at: now, retry: RETRY_MIN }
+    }
+
+    /// Whether it is time for another look.
+    fn is_due(&self, now: Instant) -> bool {
+        now.duration_since(self.at) >= LOOK
+    }
+
+    /// The agent has used so much CPU time by now.
+    fn at(&mut self, cpu_us: u64, now: Instant) {
+        let passed_us = now.duration_since(self.at).as_micros();
+        let used_us = u128::from(cpu_us.saturating_sub(self.cpu_us));
+        self.verdict = if used_us * 100 < passed_us * BUSY_PCT { Verdict::Idle } else { Verdict::Busy };
+        (self.at, self.cpu_us) = (now, cpu_us);
+    }
+
+    /// Notes what came of a step: before the next one there is a new look.
+    fn stepped(&mut self, found_all: bool, now: Instant) {
+        self.verdict = Verdict::Unknown;
+        if found_all {
+            (self.next_at, self.retry) = (now, RETRY_MIN);
+        } else {
+            self.next_at = now + self.retry;
+            self.retry = (self.retry * 2).min(RETRY_MAX);
+        }
+    }
+}
+
+/// The agents that are looked at, and the one that is reclaimed from now.
+#[derive(Debug, Default)]
+pub struct Idle {
+    looks: BTreeMap<u64, Look>,
+    reclaiming: Option<u64>,
+}
+
+impl Idle {
+    /// True if nobody is looked at, as there is no pressure or nobody idle.
+    #[cfg(test)]
+    pub fn is_none(&self) -> bool {
+        self.looks.is_empty() && self.reclaiming.is_none()
+    }
+}
+
+impl Controller {
+    /// What is done for idle agents on the timer: at most one step at a time.
+    pub(super) fn tick_idle(&mut self, now: Instant) {
+        let Some(after) = self.tunables.idle_after.filter(|_| self.pressed) else {
+            return self.idle.looks.clear();
+        };
+        let mut waiting: Vec<(Instant, u64)> = self
+            .agents
+            .iter()
+            .filter(|(id, a)| a.phase == Phase::LlmWait && !a.knob.foreign && !self.paused.contains_key(id))
+            .map(|(id, a)| (a.since, *id))
+            .filter(|(since, _)| now.duration_since(*since) >= after)
+            .collect();
+        waiting.sort_unstable();
+        self.idle.looks.retain(|id, look| waiting.contains(&(look.since, *id)));
+        if self.idle.reclaiming.is_some() {
+            return;
+        }
+        for (since, id) in waiting {
+            let Some(a) = self.agents.get(&id) else { continue };
+            let fresh = || Look::new(since, a.cgroup.cpu_us(), now);
+            let look = self.idle.looks.entry(id).or_insert_with(fresh);
+            if look.is_due(now) {
+                look.at(a.cgroup.cpu_us(), now);
+            }
+            let has_some = || a.cgroup.current().is_ok_and(|current| current >= LEAST);
+            if look.verdict == Verdict::Busy || now < look.next_at || a.reclaiming || !has_some() {
+                continue;
+            }
+            // Until that is known nobody else has a turn who has waited for less.
+            if look.verdict == Verdict::Idle {
+                self.idle.reclaiming = Some(id);
+                let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
+                let _ =
+                    self.jobs.send(Job { cgroup, bytes: STEP, cache_only: false, wanted, why: Why::Idle });
+            }
+            return;
+        }
+    }
+
+    /// Takes the answer to a job of [`Controller::tick_idle`].
+    pub(super) fn reclaimed_idle(&mut self, answer: &Reclaimed, now: Instant) {
+        self.idle.reclaiming = None;
+        self.count_reclaimed(answer);
+        if let Some(look) = self.idle.looks.get_mut(&answer.id) {
+            look.stepped(answer.result.is_ok(), now);
+        }
+        let Some(a) = self.agents.get_mut(&answer.id) else { return };
+        let current = a.cgroup.current().unwrap_or(a.current);
+        let idle_s = now.duration_since(a.since).as_secs();
+        info!(
+            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "idle under pressure",
+            SCX_AGENT_KNOB = "memory.reclaim", SCX_AGENT_ASKED = answer.asked, SCX_AGENT_GOT = answer.got;
+            "memory: agent {:?}: {:?}: rule \"idle under pressure\": idle for {idle_s} s, host has {}, PSI {:.1} %: \
+             memory.reclaim {}, got {}, current {}",
+            a.name, a.phase, mb(self.host.available), self.host.some_avg10, mb(answer.asked), mb(answer.got), mb(current)
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_uses_a_cpu_is_not_idle() {
+        let now = Instant::now();
+        let mut look = Look::new(now, 1_000, now);
+        assert!(!look.is_due(now + LOOK / 2) && look.is_due(now + LOOK));
+        let mut says = |cpu_us, looks| {
+            look.at(cpu_us, now + looks * LOOK);
+            look.verdict
+        };
+        assert_eq!(says(20_000, 1), Verdict::Idle, "0.95 % of 2 s");
+        assert_eq!(says(41_000, 2), Verdict::Busy, "1.05 %");
+        assert_eq!(says(41_000, 3), Verdict::Idle, "only what it has used since");
+    }
+
+    #[test]
+    fn what_gives_nothing_is_asked_less_and_less() {
+        let now = Instant::now();
+        let mut look = Look::new(now, 0, now);
+        for s in [1, 2, 4, 8, 16, 32, 64, 64] {
+            look.stepped(false, now);
+            assert_eq!(look.next_at, now + Duration::from_secs(s));
+        }
+        look.stepped(true, now);
+        assert_eq!((look.next_at, look.retry), (now, RETRY_MIN));
+    }
+}
