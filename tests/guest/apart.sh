@@ -110,7 +110,7 @@ fact term_status $status
 together
 fact term_together $?
 fact term_cgroup "$(cgroup_of $framework_a) $(cgroup_of "$(pid_of a.2)")"
-fact term_files "$(ls /run/scx_agent)"
+fact term_files "$(ls /run/scx_agent | tr '\n' ' ')"
 
 ### kill -9 of it and its guard
 run nobody
@@ -145,6 +145,6 @@ fact killed_together $?
 fact killed_cgroup "$(cgroup_of $framework_a) $(cgroup_of "$(pid_of a.6)")"
 no_daemon() { ! pidof scx_agent >/dev/null; }
 wait_for 20 no_daemon
-fact killed_files "$(ls /run/scx_agent)"
+fact killed_files "$(ls /run/scx_agent | tr '\n' ' ')"
 for a in agents/a agents/b docker/c; do echo 1 >$cg/$a/cgroup.kill; done
 wait

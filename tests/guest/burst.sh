@@ -43,7 +43,7 @@ fact throttled "$(sed -n 's/^high //p' $cg/agents/grows/memory.events)"
 stop_scheduler TERM
 fact status $status
 fact high "$(high)"
-fact files "$(ls /run/scx_agent)"
+fact files "$(ls /run/scx_agent | tr '\n' ' ')"
 echo $watches >/proc/sys/fs/inotify/max_user_watches
 kill $framework
 wait

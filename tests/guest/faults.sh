@@ -35,7 +35,7 @@ sleep 3
 fact readonly_high "$(high a) $(high limited)"
 stop_scheduler TERM
 fact readonly_status $status
-fact readonly_files "$(ls /run/scx_agent)"
+fact readonly_files "$(ls /run/scx_agent | tr '\n' ' ')"
 cgroupfs rw
 
 ### read-only at the end: said, and put back later
@@ -99,6 +99,6 @@ fact second_high "$([ "$(high a)" = "$was" ] && echo kept)"
 stop_scheduler TERM
 fact first_status $status
 fact first_high "$(high a) $(high limited)"
-fact first_files "$(ls /run/scx_agent)"
+fact first_files "$(ls /run/scx_agent | tr '\n' ' ')"
 for a in $(ls -d $cg/agents/*/); do echo 1 >$a/cgroup.kill; done
 wait

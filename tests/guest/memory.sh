@@ -81,7 +81,7 @@ fact term_status $status
 fact term_a "$(high a)"
 fact term_limited "$(high limited)"
 fact term_foreign "$(high foreign)"
-fact term_left "$(ls /run/scx_agent)"
+fact term_left "$(ls /run/scx_agent | tr '\n' ' ')"
 echo max >$cg/agents/foreign/memory.high
 rm /dev/shm/left
 
@@ -97,7 +97,7 @@ wait_for 20 all_back
 fact killed_back $?
 wait_for 20 no_daemon
 fact killed_guard_gone $?
-fact killed_left "$(ls /run/scx_agent)"
+fact killed_left "$(ls /run/scx_agent | tr '\n' ' ')"
 
 ### the guard is killed with it: the next start finds the journal, and so does --restore-memory
 run nobody
@@ -129,7 +129,7 @@ echo S >/proc/sysrq-trigger
 wait $scheduler
 wait_for 20 all_back
 fact sysrq_back $?
-fact sysrq_left "$(ls /run/scx_agent)"
+fact sysrq_left "$(ls /run/scx_agent | tr '\n' ' ')"
 
 ### --no-memory
 start_scheduler without --no-memory --agent-cgroup 'agents/*'

@@ -56,7 +56,7 @@ fact left_adj "$(adj $stays)"
 stop_scheduler TERM
 fact term_status $status
 fact term_adj "$(adj $stays) $(adj $framework)"
-fact term_files "$(ls /run/scx_agent)"
+fact term_files "$(ls /run/scx_agent | tr '\n' ' ')"
 
 ### kill -9
 start_scheduler killed -v --agent-cgroup 'agents/*'

@@ -61,9 +61,9 @@ fn limits_follow_phases_and_come_back() {
     // SIGTERM.
     let back = [("term_status", "0"), ("term_a", "max"), ("term_limited", "1073741824")];
     expect(&left, &facts, &back);
-    expect(&left, &facts, &[("term_foreign", "734003200"), ("term_left", "lock")]);
+    expect(&left, &facts, &[("term_foreign", "734003200"), ("term_left", "lock tags ")]);
     // kill -9, of the daemon and then of its guard as well.
-    let killed = [("killed_back", "0"), ("killed_guard_gone", "0"), ("killed_left", "lock")];
+    let killed = [("killed_back", "0"), ("killed_guard_gone", "0"), ("killed_left", "lock tags ")];
     expect(&left, &facts, &killed);
     assert!(left.text("killed.err").contains("ended without a word"), "{}", left.text("killed.err"));
     for name in ["killed_limited", "nobody_limited"] {
@@ -76,7 +76,7 @@ fn limits_follow_phases_and_come_back() {
     assert!(left.text("second.err").contains("another scx_agent is running"));
     assert_ne!(facts.get("second_high"), "max");
     // Ejection.
-    expect(&left, &facts, &[("sysrq_back", "0"), ("sysrq_left", "lock")]);
+    expect(&left, &facts, &[("sysrq_back", "0"), ("sysrq_left", "lock tags ")]);
     expect(&left, &facts, &[("without_high", "max"), ("guards_left", "")]);
 }
 
@@ -127,7 +127,7 @@ fn who_runs_into_a_limit_is_seen_by_the_kernel_half() {
     left.assert_kernel_well();
     let facts = left.facts();
     let log = left.text("burst.err");
-    let well = [("limited", "0"), ("grown", "0"), ("status", "0"), ("high", "max"), ("files", "lock")];
+    let well = [("limited", "0"), ("grown", "0"), ("status", "0"), ("high", "max"), ("files", "lock tags ")];
     expect(&left, &facts, &well);
     // No watch is left: said once for the agent, and missed by nobody.
     assert_eq!(lines(&log, &["agent \"grows\"", "memory.events", "max_user_watches"]).len(), 1, "{log}");
@@ -164,7 +164,7 @@ fn a_call_dies_before_its_framework() {
     assert!(!told.is_empty(), "{log}");
     // Back at the end, whatever it was and however that comes.
     expect(&left, &facts, &[("left_adj", "500"), ("term_status", "0"), ("term_adj", "0 0")]);
-    expect(&left, &facts, &[("term_files", "lock"), ("had_adj", "800"), ("killed_adj", "300 0 0")]);
+    expect(&left, &facts, &[("term_files", "lock tags "), ("had_adj", "800"), ("killed_adj", "300 0 0")]);
 }
 
 #[test]
@@ -249,12 +249,12 @@ fn calls_have_cgroups_of_their_own() {
     // Put back whatever ends the daemon, or the agent.
     let term = [("term_status", "0"), ("term_together", "0"), ("term_cgroup", "/agents/a /agents/a")];
     expect(&left, &facts, &term);
-    expect(&left, &facts, &[("term_files", "lock"), ("removed", "0")]);
+    expect(&left, &facts, &[("term_files", "lock tags "), ("removed", "0")]);
     expect(&left, &facts, &[("restore_status", "0"), ("restore_together", "0")]);
     assert!(facts.get("nobody_left").contains("scx_agent.call-"), "{}", facts.get("nobody_left"));
     assert!(left.text("restore.out").contains("brought the cgroups of 1 agents together"));
     expect(&left, &facts, &[("killed_together", "0"), ("killed_cgroup", "/agents/a /agents/a")]);
-    expect(&left, &facts, &[("killed_files", "lock")]);
+    expect(&left, &facts, &[("killed_files", "lock tags ")]);
 
     // Under pressure the call is held, and its framework beside it is not.
     let held = [("held", "0"), ("held_agent", "max"), ("held_status", "3"), ("held_others", "alive")];
@@ -270,7 +270,11 @@ fn faults_leave_every_original_in_place() {
     let originals = "max 1073741824";
     // A cgroup file system that cannot be written, from the beginning and at the end.
     expect(&left, &facts, &[("readonly_said", "0"), ("readonly_high", originals), ("readonly_status", "0")]);
-    expect(&left, &facts, &[("readonly_files", "lock"), ("ends_status", "0"), ("ends_high", "limited")]);
+    expect(
+        &left,
+        &facts,
+        &[("readonly_files", "lock tags "), ("ends_status", "0"), ("ends_high", "limited")],
+    );
     expect(&left, &facts, &[("ends_files", "lock memory.journal tags "), ("restore_status", "0")]);
     expect(&left, &facts, &[("restore_high", originals)]);
     let ends = left.text("ends.err");
@@ -294,5 +298,5 @@ fn faults_leave_every_original_in_place() {
         let text = left.text(log);
         assert!(text.contains(said) && text.contains("stop"), "{text}");
     }
-    expect(&left, &facts, &[("first_status", "0"), ("first_high", originals), ("first_files", "lock")]);
+    expect(&left, &facts, &[("first_status", "0"), ("first_high", originals), ("first_files", "lock tags ")]);
 }
