@@ -115,10 +115,11 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 						(void *)&knobs), grp->toll);
 		*quantum_end = cpu + quantum;
 	}
-	if (requeue && tctx->is_long && tctx->aged_until_ns &&
+	/* Not so for long calls: those that wait for each other would take turns in short pieces. */
+	if (requeue && qos == QOS_BACKGROUND && tctx->aged_until_ns &&
 	    !time_before(now, tctx->aged_until_ns)) {
 		tctx->aged_until_ns = 0;
-		*base = rank_aged_base(*base, now, rank_long_wait_ns(qos, (void *)&knobs));
+		*base = rank_aged_base(*base, now, knobs.qos_wait_ns);
 	}
 	if (tctx->is_long && is_pinned(p))
 		return rank_long_key(*base, qos, (void *)&knobs);

@@ -170,7 +170,7 @@ static inline u64 rank_long_wait_ns(u32 qos, const struct rank_knobs *k)
 }
 
 /*
- * Base of long work that had a turn because it had waited for @wait_ns, and
+ * Base of background work that had a turn because it had waited for @wait_ns, and
  * now waits again: behind all that has waited for as long, or it would be the
  * first of its queue for ever, but before what came later.
  */

@@ -68,8 +68,8 @@ end desk
 hogs late 4
 sleep 0.5
 scx_agent set late weight=400
-sleep 12
-measure weighed 8 web late
+sleep 9
+measure weighed 6 web late
 scx_agent set late weight=0 >/out/bad.out 2>/out/bad.err
 fact bad $?
 scx_agent set nobody qos=standard >/out/nobody.out 2>/out/nobody.err

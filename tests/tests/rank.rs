@@ -67,7 +67,7 @@ proptest! {
         prop_assert_eq!(long_wait_ns(Qos::Interactive, &k), k.delay_cap_ns);
     }
 
-    /// Long work that only ever has the turns of what has waited for long: each has one, though none
+    /// Background work that only ever has the turns of what has waited for long: each has one, though none
     /// uses up its quantum.
     #[test]
     fn turns_of_what_has_waited_for_long_go_round(bases in prop::collection::vec(0..100 * S, 2..30)) {
@@ -78,12 +78,12 @@ proptest! {
             let first = (0..queue.len()).min_by_key(|&i| queue[i]).unwrap();
             turns[first] += 1;
             now += 50 * MS;
-            queue[first] = aged_base(queue[first], now, K.delay_cap_ns);
+            queue[first] = aged_base(queue[first], now, K.qos_wait_ns);
         }
         prop_assert!(turns.iter().all(|&n| n == 3), "{turns:?}");
         // What came later stays behind it.
-        prop_assert!(queue.iter().all(|&b| b <= now - K.delay_cap_ns));
-        prop_assert_eq!(aged_base(now, now + S, K.delay_cap_ns), now);
+        prop_assert!(queue.iter().all(|&b| b <= now - K.qos_wait_ns));
+        prop_assert_eq!(aged_base(now, now + S, K.qos_wait_ns), now);
     }
 
     #[test]
