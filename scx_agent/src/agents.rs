@@ -5,7 +5,6 @@ use crate::bpf_intf;
 use crate::calls::category;
 use crate::calls::command;
 use crate::calls::{Call, Calls, Hint, Status};
-use crate::cgroups;
 use crate::kernel::Kernel;
 use crate::lines::Lines;
 use crate::memory;
@@ -609,7 +608,7 @@ impl Agents {
 
     /// Path of cgroup `id` below the cgroup root, or its number if it is gone already.
     pub fn path_of(&self, id: u64) -> String {
-        cgroups::path_of(&self.cgroup_root, id).unwrap_or_else(|| format!("cgroup {id}"))
+        memory::Cgroup::by_id(&self.cgroup_root, id).map_or_else(|_| format!("cgroup {id}"), |c| c.path)
     }
 }
 

@@ -7,7 +7,6 @@ mod bpf_intf;
 #[rustfmt::skip]
 mod bpf_skel;
 mod calls;
-mod cgroups;
 mod ci;
 mod cli;
 mod commands;
