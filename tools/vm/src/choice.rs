@@ -2,11 +2,13 @@
 //! Which kernel to boot, as a user writes it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The kernel to boot. Written as a suite (`sid`, `trixie-backports`: that suite's newest cloud
 /// kernel), as a release or the beginning of one (`6.18`, `7.2.13+deb14`: the newest that matches),
-/// or as a package name (`linux-image-6.18.15+deb13-cloud-amd64`).
+/// as a package name (`linux-image-6.18.15+deb13-cloud-amd64`), or as the path of a folder, with a
+/// slash (`./kernel`), for one that somebody has built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelChoice {
     /// The cloud kernel that a Debian suite offers now.
@@ -15,7 +17,12 @@ pub enum KernelChoice {
     Release(String),
     /// An exact binary package.
     Package(String),
+    /// A folder with `vmlinuz`, `config`, and the release in `release`. It has no modules, and no image
+    /// for the lock-step mode.
+    Folder(PathBuf),
 }
+
+const NEITHER: &str = "neither a suite, a kernel release, a package name nor the path of a folder";
 
 /// Suites in which releases and packages are looked for.
 const RELEASE_SUITES: [&str; 2] = ["trixie-backports", "sid"];
@@ -26,6 +33,7 @@ impl KernelChoice {
         match self {
             Self::Suite(suite) => vec![suite],
             Self::Release(_) | Self::Package(_) => RELEASE_SUITES.to_vec(),
+            Self::Folder(_) => Vec::new(),
         }
     }
 }
@@ -40,6 +48,7 @@ impl fmt::Display for KernelChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Suite(s) | Self::Release(s) | Self::Package(s) => f.write_str(s),
+            Self::Folder(path) => path.display().fmt(f),
         }
     }
 }
@@ -48,9 +57,12 @@ impl FromStr for KernelChoice {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
+        if s.contains('/') {
+            return Ok(Self::Folder(s.into()));
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || "+-.~_".contains(c);
         if s.is_empty() || !s.chars().all(plain) {
-            return Err(format!("{s:?} is neither a suite, a kernel release nor a package name"));
+            return Err(format!("{s:?} is {NEITHER}"));
         }
         if s.starts_with(|c: char| c.is_ascii_digit()) {
             return Ok(Self::Release(s.into()));
@@ -65,7 +77,7 @@ impl FromStr for KernelChoice {
         if s.starts_with(|c: char| c.is_ascii_lowercase()) {
             return Ok(Self::Suite(s.into()));
         }
-        Err(format!("{s:?} is neither a suite, a kernel release nor a package name"))
+        Err(format!("{s:?} is {NEITHER}"))
     }
 }
 
@@ -99,7 +111,8 @@ mod tests {
         assert_eq!(parse("6.18"), Ok(KernelChoice::Release("6.18".into())));
         let package = "linux-image-6.18.15+deb13-cloud-amd64";
         assert_eq!(parse(package), Ok(KernelChoice::Package(package.into())));
-        for bad in ["", "sid main", "../x", "linux-headers-6.1-amd64", "Sid"] {
+        assert_eq!(parse("./x"), Ok(KernelChoice::Folder("./x".into())));
+        for bad in ["", "sid main", "linux-headers-6.1-amd64", "Sid"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

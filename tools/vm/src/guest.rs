@@ -9,7 +9,7 @@ use anyhow::{bail, ensure, Context, Result};
 use crate::choice::KernelChoice;
 use crate::initramfs::Tree;
 use crate::modules::modules;
-use crate::outcome::{unpack, Outcome, Report, RunError};
+use crate::outcome::{panic_of, ran_old_code, unpack, Outcome, Report, RunError};
 use crate::prepare::{prepare, Prepared};
 use crate::qemu::{self, End, Files};
 use crate::rootfs;
@@ -86,6 +86,9 @@ impl Default for Guest {
     }
 }
 
+/// How often a guest is booted at most that the emulator fails.
+const BOOTS: u32 = 2;
+
 impl Guest {
     /// Prepares the kernel if need be (telling stderr), boots it, runs the workload, and puts the
     /// files of the guest's /out into `out_dir`. `sink` gets every console line as it comes.
@@ -117,20 +120,39 @@ impl Guest {
         let files = Files::new(dir.path());
         self.initramfs(prepared, &files.initramfs())?;
         let mut console = String::new();
-        let end = qemu::run(self, prepared, &files, |line| {
-            console.push_str(line);
-            console.push('\n');
-            sink(line);
-        })?;
+        let mut boots = 0;
+        let end = loop {
+            console.clear();
+            let end = qemu::run(self, prepared, &files, |line| {
+                console.push_str(line);
+                console.push('\n');
+                sink(line);
+            })?;
+            boots += 1;
+            // Now and then emulated hardware does not come up, before anything of ours has begun.
+            let lost = matches!(end, End::Silent | End::Exited(_)) && !files.init_has_begun();
+            let why = match end {
+                _ if lost => "the guest did not get to its init",
+                End::Exited(_) if self.mode == Mode::Functional && ran_old_code(&console) => {
+                    "the emulator ran a breakpoint that the kernel had taken back"
+                }
+                _ => break end,
+            };
+            if boots == BOOTS {
+                break end;
+            }
+            sink(&format!("agentvm: {why}: booting once more"));
+        };
         let read = |path: PathBuf| fs::read(path).map(|b| String::from_utf8_lossy(&b).into_owned());
         let report = Report::parse(&read(files.report()).unwrap_or_default());
         let phase = report.phase().to_owned();
         match end {
             _ if report.complete() => {}
             End::Interrupted => bail!(RunError::Interrupted),
+            End::Silent => bail!(RunError::Timeout { phase, after_s: qemu::BOOT_LIMIT.as_secs() }),
             End::TimedOut => bail!(RunError::Timeout { phase, after_s: self.timeout_s }),
-            End::Exited(status) => match console.lines().find(|l| l.contains("Kernel panic")) {
-                Some(line) => bail!(RunError::Panic { phase, line: line.trim().into() }),
+            End::Exited(status) => match panic_of(&console) {
+                Some(lines) => bail!(RunError::Panic { phase, lines }),
                 None => bail!(RunError::EndedEarly { phase, qemu: qemu::describe(status, &files) }),
             },
         }
@@ -161,6 +183,11 @@ impl Guest {
 
     /// Refuses what cannot work before anything is started.
     fn check(&self, prepared: &Prepared) -> Result<()> {
+        if let KernelChoice::Folder(dir) = &self.kernel {
+            let dir = dir.display();
+            ensure!(self.mode == Mode::Functional, "{dir} has no image for the lock-step mode");
+            ensure!(self.modules.is_empty(), "{dir} has no modules: what is needed must be built in");
+        }
         let cpus = self.cpu_count()?;
         ensure!((1..=255).contains(&cpus), "{cpus} CPUs: a guest has 1 to 255");
         ensure!(!self.command.trim().is_empty(), "no command for the guest");

@@ -24,6 +24,6 @@ pub use choice::KernelChoice;
 pub use guest::{Guest, Mode};
 pub use initramfs::{parse_file, parse_program};
 pub use outcome::{Outcome, RunError, SchedulerOutcome};
-pub use prepare::{prepare, update, Prepared};
+pub use prepare::{prepare, unpack, update, Prepared};
 pub use qemu::interrupt;
 pub use rootfs::packages;

@@ -20,6 +20,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Cmd {
+    /// Download Debian packages from this machine's mirror and unpack them, installing nothing
+    Unpack(UnpackArgs),
     /// Bring a kernel, QEMU and busybox into the cache; done once, and quick when they are there
     Prepare(PrepareArgs),
     /// Boot, run a scheduler and a command, hand out the files of the guest's /out
@@ -30,12 +32,29 @@ enum Cmd {
 
 #[derive(Args)]
 struct PrepareArgs {
-    /// A suite (sid, trixie-backports), a release (6.18, 7.2.13+deb14) or a package name
+    /// A suite (sid, trixie-backports), a release (6.18, 7.2.13+deb14), a package name, or the path of a
+    /// folder with vmlinuz, config and release
     #[arg(long, default_value = "sid")]
     kernel: KernelChoice,
     /// Ask the mirror for a newer kernel even if one is there
     #[arg(long)]
     update: bool,
+}
+
+#[derive(Args)]
+struct UnpackArgs {
+    /// The suite they are from
+    #[arg(long, default_value = "sid")]
+    suite: String,
+    /// The folder to unpack them in
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// With all that they depend on
+    #[arg(long)]
+    dependencies: bool,
+    /// Names of packages
+    #[arg(required = true)]
+    packages: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -60,7 +79,8 @@ struct RunArgs {
     /// Topology, as QEMU's -smp takes it: 16,sockets=2,cores=4,threads=2
     #[arg(long, value_name = "STR", conflicts_with = "cpus")]
     smp_topology: Option<String>,
-    /// A suite (sid, trixie-backports), a release (6.18, 7.2.13+deb14) or a package name
+    /// A suite (sid, trixie-backports), a release (6.18, 7.2.13+deb14), a package name, or the path of a
+    /// folder with vmlinuz, config and release
     #[arg(long, default_value = "sid")]
     kernel: KernelChoice,
     /// Boot a small Debian system under systemd instead of busybox alone; made once, in some minutes.
@@ -181,16 +201,18 @@ fn summary(outcome: &Outcome) {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let args = match cli.command {
-        Cmd::Prepare(args) => {
-            return match prepare(&args) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("agentvm: {error:#}");
-                    ExitCode::FAILURE
-                }
-            };
+    let done = |result: Result<()>| match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("agentvm: {error:#}");
+            ExitCode::FAILURE
         }
+    };
+    let args = match cli.command {
+        Cmd::Unpack(args) => {
+            return done(agentvm::unpack(&args.suite, &args.packages, args.dependencies, &args.to))
+        }
+        Cmd::Prepare(args) => return done(prepare(&args)),
         Cmd::Run(args) => args,
     };
     if let Err(error) = ctrlc::set_handler(agentvm::interrupt) {

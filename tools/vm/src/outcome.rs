@@ -69,12 +69,12 @@ pub enum RunError {
         log: String,
     },
     /// The guest's kernel panicked.
-    #[error("the guest kernel panicked while {phase}: {line}")]
+    #[error("the guest kernel panicked while {phase}: {lines}")]
     Panic {
         /// What the guest was doing.
         phase: String,
-        /// The kernel's line about it.
-        line: String,
+        /// The kernel's line about it, and what it said of the fault before.
+        lines: String,
     },
     /// The guest or its emulator ended before the workload's results were handed out.
     #[error("the guest ended early, while {phase} (QEMU: {qemu})")]
@@ -95,6 +95,39 @@ pub enum RunError {
     /// [`interrupt`](crate::interrupt) was called.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What `console` has of a panic of the kernel: its line, then those from the fault on that say what and
+/// where it was, without registers. [`None`] if there was none.
+pub(crate) fn panic_of(console: &str) -> Option<String> {
+    const FAULTS: [&str; 6] =
+        ["BUG:", "Oops", "general protection", "int3:", "invalid opcode", "stack segment"];
+    const REGISTERS: [&str; 14] = [
+        "RSP:", "RAX:", "RDX:", "RBP:", "R10:", "R13:", "FS:", "CS:", "CR2:", "DR0:", "DR3:", "PKRU:",
+        "Code:", "---[",
+    ];
+    const LINES: usize = 60;
+    // Behind the time.
+    let said = |line: &str| line.split_once("] ").map_or(line, |(_, said)| said).trim().to_string();
+    let panic = console.lines().position(|l| l.contains("Kernel panic"))?;
+    let lines: Vec<&str> = console.lines().take(panic + 1).collect();
+    let fault = lines.iter().position(|l| FAULTS.iter().any(|f| l.contains(f))).unwrap_or(panic);
+    let what = lines[fault..panic].iter().map(|l| said(l));
+    let what = what.filter(|l| !REGISTERS.iter().any(|r| l.starts_with(r))).take(LINES);
+    Some([lines[panic].trim().to_string()].into_iter().chain(what).collect::<Vec<_>>().join("\n"))
+}
+
+/// True if the guest's kernel died of a breakpoint in code of its own.
+///
+/// It changes such code while it runs (static branches: loading and unloading any sched_ext scheduler
+/// does), by a breakpoint that it takes back before it forgets about it, having made every CPU see that.
+/// With one host thread for each CPU, QEMU now and then runs the breakpoint from a block that it translated
+/// before: the kernel knows nothing of it, and the code in its message is the new one. Breakpoints
+/// elsewhere, as in freed BPF programs, are the guest's own faults.
+pub(crate) fn ran_old_code(console: &str) -> bool {
+    let mut lines = console.lines().skip_while(|l| !l.contains("Oops: int3:"));
+    let place = lines.find_map(|l| l.split_once("RIP: 0010:")).map(|(_, place)| place);
+    place.is_some_and(|p| p.contains("+0x") && !p.starts_with("bpf_") && !p.contains('['))
 }
 
 /// The guest's report: `key=value` lines; the last of a key holds.
@@ -220,6 +253,36 @@ mod tests {
         scheduler_started_at=2.00\nscheduler_ops=agent\nscheduler_enabled_at=3.50\nworkload_start=3.51\n\
         workload_end=5.01\nworkload_status=7\nstate_at_end=enabled\nops_at_end=agent\nscheduler_status=0\n\
         state_after=disabled\nnr_rejected=0\ntainted=0\nphase=handing out files\nend=6.00\n";
+
+    #[test]
+    fn of_a_panic_what_says_where_it_was() {
+        let console = "# begun\n[    2.1] Oops: general protection fault: 0000 [#1] SMP\n\
+            [    2.2] RIP: 0010:timer_fn+0x1/0x2\n[    2.3] RAX: 0000000000000001 RBX: 0\n[    2.4] Call Trace:\n\
+            [    2.5]  <IRQ>\n[    2.6] Kernel panic - not syncing: Fatal exception in interrupt\n[    2.7] off\n";
+        let told = "[    2.6] Kernel panic - not syncing: Fatal exception in interrupt\n\
+            Oops: general protection fault: 0000 [#1] SMP\nRIP: 0010:timer_fn+0x1/0x2\nCall Trace:\n<IRQ>";
+        assert_eq!(panic_of(console).as_deref(), Some(told));
+        assert_eq!(
+            panic_of("[ 1.0] Kernel panic - not syncing: x\n").unwrap(),
+            "[ 1.0] Kernel panic - not syncing: x"
+        );
+        assert_eq!(panic_of("[ 1.0] BUG: none\n"), None);
+    }
+
+    #[test]
+    fn breakpoints_in_code_of_the_kernels_are_the_emulators() {
+        let died = |place: &str| {
+            ran_old_code(&format!(
+                "[ 60.5] Oops: int3: 0000 [#1] SMP NOPTI\n[ 60.6] CPU: 1\n[ 60.7] RIP: 0010:{place}\n"
+            ))
+        };
+        assert!(died("sched_tick+0xd4/0x230"));
+        assert!(!died("bpf_prog_6deef7357e7b4530_agent_dispatch+0x1a/0x230"));
+        assert!(!died("0xffffffffc0201234") && !died("fn+0x1/0x2 [module]"));
+        assert!(!ran_old_code(
+            "[ 1.0] Oops: general protection fault\n[ 1.1] RIP: 0010:sched_tick+0xd4/0x230\n"
+        ));
+    }
 
     #[test]
     fn a_full_report() {

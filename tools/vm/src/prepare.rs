@@ -62,12 +62,34 @@ pub fn update(kernel: &KernelChoice, progress: impl FnMut(&str)) -> Result<Prepa
     bring(&Cache::open()?, kernel, true, progress)
 }
 
+/// Downloads `packages` of a Debian suite, with all that they depend on if `dependencies`, and unpacks
+/// them in the folder `to`, which is made if it is not there. Nothing is installed.
+///
+/// # Errors
+/// Without a cache folder or a Debian mirror, or if that has no such packages.
+pub fn unpack(suite: &str, packages: &[String], dependencies: bool, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("{}", to.display()))?;
+    let to = std::path::absolute(to).with_context(|| format!("{}", to.display()))?;
+    let cache = Cache::open()?;
+    let _lock = cache.lock(|| eprintln!("waiting for another agentvm that uses the same cache"))?;
+    let apt = Apt::new(cache.path("apt").join(suite), &[suite])?;
+    apt.update()?;
+    if !dependencies {
+        return apt.unpack(packages, &to);
+    }
+    let names: Vec<&str> = packages.iter().map(String::as_str).collect();
+    apt.unpack_closure(&names, &to, None, |_| true)
+}
+
 /// What the cache holds for `kernel`, if that is everything.
 fn ready(cache: &Cache, kernel: &KernelChoice) -> Result<Option<Prepared>> {
-    let Ok(release) = fs::read_to_string(cache.path(choice_file(kernel))) else {
-        return Ok(None);
+    let (release, dir) = match kernel {
+        KernelChoice::Folder(dir) => (release_of_folder(dir)?, dir.clone()),
+        _ => match fs::read_to_string(cache.path(choice_file(kernel))) {
+            Ok(release) => (release.clone(), cache.path("kernels").join(release)),
+            Err(_) => return Ok(None),
+        },
     };
-    let dir = cache.path("kernels").join(&release);
     let busybox = cache.path("busybox/usr/bin/busybox");
     let Some(qemu) = own_qemu().or_else(|| cached_qemu(cache)) else {
         return Ok(None);
@@ -85,6 +107,21 @@ fn ready(cache: &Cache, kernel: &KernelChoice) -> Result<Option<Prepared>> {
     }))
 }
 
+/// The release of a kernel that somebody has built.
+fn release_of_folder(dir: &Path) -> Result<String> {
+    for name in ["vmlinuz", "config", "release"] {
+        let file = dir.join(name);
+        ensure!(
+            file.is_file(),
+            "{} is not there: a folder with a kernel has vmlinuz, config and release",
+            file.display()
+        );
+    }
+    let file = dir.join("release");
+    let text = fs::read_to_string(&file).with_context(|| format!("{}", file.display()))?;
+    Ok(text.trim().to_owned())
+}
+
 fn bring(
     cache: &Cache,
     kernel: &KernelChoice,
@@ -99,7 +136,9 @@ fn bring(
     }
     cache.remove_leftovers(&lock);
     bring_tools(cache, &lock, &mut progress)?;
-    bring_kernel(cache, &lock, kernel, &mut progress)?;
+    if !matches!(kernel, KernelChoice::Folder(_)) {
+        bring_kernel(cache, &lock, kernel, &mut progress)?;
+    }
     ready(cache, kernel)?.with_context(|| format!("the cache {} lost files", cache.path("").display()))
 }
 
@@ -244,6 +283,7 @@ fn choose(kernel: &KernelChoice, names: &BTreeSet<String>, apt: &Apt) -> Result<
         KernelChoice::Package(package) => {
             release_of_package(package).context("not a kernel package")?.to_owned()
         }
+        KernelChoice::Folder(dir) => release_of_folder(dir)?,
     };
     let mut candidates = vec![format!("linux-binary-{release}"), format!("linux-image-{release}")];
     if let KernelChoice::Package(package) = kernel {

@@ -52,6 +52,11 @@ impl Files {
     pub fn log(&self) -> PathBuf {
         self.dir.join("scheduler.log")
     }
+    /// True if the guest's init has said what it does.
+    pub fn init_has_begun(&self) -> bool {
+        std::fs::metadata(self.report()).is_ok_and(|m| m.len() > 0)
+    }
+
     pub fn stderr(&self) -> PathBuf {
         self.dir.join("qemu.log")
     }
@@ -62,7 +67,12 @@ pub(crate) enum End {
     Exited(ExitStatus),
     TimedOut,
     Interrupted,
+    /// Its init has not begun within [`BOOT_LIMIT`].
+    Silent,
 }
+
+/// How long a guest may take to begin its init: some seconds as a rule, two minutes on a very busy host.
+pub(crate) const BOOT_LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs one guest to its end; `line` gets every console line as it comes.
 pub(crate) fn run(
@@ -75,6 +85,7 @@ pub(crate) fn run(
     let mut qemu = Qemu::spawn(command(guest, prepared, files)?)?;
     let limit = Duration::from_secs(guest.timeout_s);
     let start = Instant::now();
+    let mut begun = false;
     loop {
         // Asked before the console is read, so that nothing written before the exit is missed.
         let exited = qemu.child.try_wait().context("cannot wait for QEMU")?;
@@ -85,7 +96,10 @@ pub(crate) fn run(
             End::Interrupted
         } else if start.elapsed() >= limit {
             End::TimedOut
+        } else if !begun && start.elapsed() >= BOOT_LIMIT && !files.init_has_begun() {
+            End::Silent
         } else {
+            begun |= start.elapsed() >= BOOT_LIMIT;
             std::thread::sleep(POLL);
             continue;
         };
