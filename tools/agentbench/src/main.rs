@@ -77,6 +77,9 @@ struct RunArgs {
     /// `eevdf`, `scx_agent`, any NAME on PATH, or NAME=COMMAND LINE; comma-separated.
     #[arg(long, value_delimiter = ',', default_value = "eevdf,scx_agent")]
     schedulers: Vec<String>,
+    /// One more, whose command line may have commas; repeat for others.
+    #[arg(long)]
+    scheduler: Vec<String>,
     /// Names of `agentbench scenarios`, comma-separated.
     #[arg(long, value_delimiter = ',', default_value = "gen70,gen95")]
     scenarios: Vec<String>,
@@ -184,7 +187,7 @@ fn run(args: &RunArgs) -> Result<()> {
     let path = std::env::var("PATH").unwrap_or_default();
     let scenarios = args.scenarios.iter().map(|n| scenarios::find(n)).collect::<Result<Vec<_>>>()?;
     let parse = |s: &String| Scheduler::parse(s, &bin_dir, &path);
-    let schedulers = args.schedulers.iter().map(parse).collect::<Result<Vec<_>>>()?;
+    let schedulers = args.schedulers.iter().chain(&args.scheduler).map(parse).collect::<Result<Vec<_>>>()?;
     for (i, seed) in args.seed.iter().enumerate() {
         if args.seed[..i].contains(seed) {
             bail!("--seed: {seed} is there twice");

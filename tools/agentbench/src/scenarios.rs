@@ -33,6 +33,11 @@ pub const SCENARIOS: &[Scenario] = &[
         load: Load::Mix { agents: 8, turns: 2 },
     },
     Scenario {
+        name: "gen50",
+        doc: "33 generated agents, three turns each: about 50 % load on 8 CPUs.",
+        load: Load::Mix { agents: 33, turns: 3 },
+    },
+    Scenario {
         name: "gen70",
         doc: "46 generated agents, three turns each: about 70 % load on 8 CPUs.",
         load: Load::Mix { agents: 46, turns: 3 },
@@ -41,6 +46,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "gen95",
         doc: "58 generated agents, three turns each: about 95 % load on 8 CPUs.",
         load: Load::Mix { agents: 58, turns: 3 },
+    },
+    Scenario {
+        name: "gen150",
+        doc: "92 generated agents, three turns each: about 150 % load on 8 CPUs.",
+        load: Load::Mix { agents: 92, turns: 3 },
     },
     Scenario {
         name: "traces70",
