@@ -21,7 +21,7 @@
  * that runs the lowest-ranked task. Long calls have a second queue, which runs
  * when the first is empty or its head has waited for long, and agents in the
  * background a third. Tasks that can run on one CPU only have a queue for that
- * CPU.
+ * CPU. What shares a core with other work moves at the end of a slice.
  *
  * Trade-offs and known limits
  * - Three queues and their locks for the machine: fine for tens of CPUs.
@@ -29,8 +29,6 @@
  *   agent; cpu.max is for all.
  * - Ranking by attained service lets long calls wait while short ones keep
  *   coming; knobs.delay_cap_ns bounds that.
- * - CPU hotplug restarts the scheduler (the kernel's default when ops.cpu_online
- *   and ops.cpu_offline are absent), through the default scheduler in between.
  */
 #include "weak.bpf.h"
 #include <scx/common.bpf.h>
@@ -51,6 +49,10 @@
 #include "queues.bpf.h"
 #include "service.bpf.h"
 #include "release.bpf.h"
+#include "smt.bpf.h"
+#include "bound.bpf.h"
+#include "hotplug.bpf.h"
+#include "inkernel.bpf.h"
 #include "tick.bpf.h"
 #include "setting.bpf.h"
 #include "ask.bpf.h"
@@ -99,7 +101,7 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, enq_flags | SCX_ENQ_PREEMPT);
 		return;
 	}
-	if (!tctx) {
+	if (!tctx || (leaving_cpu >= 0 && scx_bpf_task_cpu(p) == leaving_cpu)) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_ns, enq_flags);
 		return;
 	}
@@ -110,7 +112,8 @@ void BPF_STRUCT_OPS(agent_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	/* Held back when dispatch() looked, but not now: nothing else wants this CPU. */
-	if ((enq_flags & SCX_ENQ_LAST) && cpu_fits(p, tctx, scx_bpf_task_cpu(p))) {
+	if ((enq_flags & SCX_ENQ_LAST) && cpu_fits(p, tctx, scx_bpf_task_cpu(p)) &&
+	    !core_is_crowded(p, scx_bpf_task_cpu(p))) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, limited_slice_ns(tctx), enq_flags);
 		return;
 	}
@@ -155,17 +158,20 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 	struct head longs = dsq_head(DSQ_LONG);
 	struct head own = dsq_head(cpu);
 	struct head background = {};
-	u64 now = scx_bpf_now(), best = now + background_delay_ns * 2;
-	u64 long_due = longs.queued_at_ns + knobs.delay_cap_ns, due;
+	u64 now = scx_bpf_now(), best = now + background_delay_ns * 2, due;
 	bool serves = background_seen && cpu_for_background(cpu);
+	bool shorter = shared.there || own.there || (runnable && tctx && !tctx->is_long);
+	bool blocked = false, crowded = false;
 	u64 first = DSQ_LONG;
-	bool blocked = false;
 
 	/* Whoever asked for this CPU has its answer now. */
 	if (cctx)
 		cctx->claimed = 0;
-	if (longs.there && !rank_before(now, long_due)) {
-		best = long_due;
+	if (longs.there && !shorter && time_delta(now, long_free_ns) > knobs.delay_cap_ns / 16)
+		long_free_ns = now;
+	due = rank_waits_since_ns(longs.queued_at_ns, long_free_ns) + knobs.delay_cap_ns;
+	if (longs.there && !rank_before(now, due)) {
+		best = due;
 		stat_inc(STAT_AGED);
 	}
 	if (serves)
@@ -188,7 +194,10 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		/* A task that is kept does not stop: what it has had so far counts now. */
 		service_charge(prev, tctx, now);
 		blocked = limit_blocks(tctx, now) != 0;
-		if (!blocked && !tctx->yielded && cpu_fits(prev, tctx, cpu) &&
+		/* Nothing waits for this CPU, and enqueue() finds a better one. */
+		crowded = smt && !shared.there && !longs.there && !own.there &&
+			  core_is_crowded(prev, cpu);
+		if (!blocked && !crowded && !tctx->yielded && cpu_fits(prev, tctx, cpu) &&
 		    keeps_cpu(prev, tctx, cctx, now, best, &longs, &background)) {
 			stat_inc(STAT_KEPT);
 			scx_bpf_task_set_slice(prev, limited_slice_ns(tctx));
@@ -207,7 +216,7 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 	if (serves && scx_bpf_dsq_move_to_local(DSQ_BACKGROUND, 0))
 		return;
 	/* What is held back is parked by enqueue(), which is next. */
-	if (runnable && !blocked && (!tctx || cpu_fits(prev, tctx, cpu))) {
+	if (runnable && !blocked && !crowded && (!tctx || cpu_fits(prev, tctx, cpu))) {
 		stat_inc(STAT_KEPT);
 		scx_bpf_task_set_slice(prev, tctx ? limited_slice_ns(tctx) : slice_ns);
 	}
@@ -252,6 +261,7 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	if (check_roles)
 		role_check(p, tctx);
 	tctx->running_at_ns = now;
+	cctx->since_ns = now;
 	tctx->yielded = 0;
 	/*
 	 * Queued before its cgroup used up its budget: it is parked as soon as it
@@ -271,12 +281,16 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	} else {
 		/* Waited for as long as it may: it now keeps the CPU for a while. */
 		if (tctx->is_long && tctx->queued_at_ns &&
-		    !rank_before(now, tctx->queued_at_ns +
-				 rank_long_wait_ns(tctx->qos, (void *)&knobs)))
-			tctx->aged_until_ns = now + (tctx->qos == QOS_BACKGROUND ?
-						     aged_background_run_ns : aged_run_ns);
+		    rank_has_aged(now, tctx->queued_at_ns, long_free_ns, tctx->qos, (void *)&knobs))
+			tctx->aged_until_ns = now +
+				rank_aged_turn_ns(tctx->qos == QOS_BACKGROUND ?
+						  aged_background_run_ns : aged_run_ns,
+						  round_quantum_ns, (void *)&knobs);
 		tctx->queued_at_ns = 0;
 		cctx->key = task_key(p, tctx, now, false);
+		if (tctx->kernel_turn)
+			cctx->key = now - framework_lead_ns;
+		tctx->in_kernel = tctx->kernel_turn = 0;
 		cctx->takeable = 1;
 	}
 	cctx->claimed = 0;
@@ -305,7 +319,11 @@ void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
 	struct group *grp;
 	struct call *c;
 
-	if (!tctx || !tctx->counted_runnable)
+	if (!tctx)
+		return;
+	if (p->__state & TASK_UNINTERRUPTIBLE)
+		tctx->in_kernel = 1;
+	if (!tctx->counted_runnable)
 		return;
 	tctx->counted_runnable = 0;
 	grp = group_at(tctx->group);
@@ -361,7 +379,7 @@ __noinline int exec_seen(struct task_struct *p __arg_trusted)
 	if (!grp)
 		goto out;
 	if ((grp->flags & GROUP_CANDIDATE) && framework_shows(p)) {
-		group_becomes_agent(grp, tctx->group, NULL);
+		group_becomes_agent(grp, tctx->group);
 		role_place(p, tctx, now);
 		roles_above(p, tctx->group);
 		goto out;
@@ -407,10 +425,11 @@ int BPF_PROG(on_exec_again, struct task_struct *p, s32 old_pid, struct linux_bin
 SEC("?fentry/security_task_setpgid")
 int BPF_PROG(on_setpgid, struct task_struct *p, s32 pgid)
 {
-	struct task_ctx *tctx = p == bpf_get_current_task_btf() ? task_ctx(p) : NULL;
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct task_ctx *tctx = p == current ? task_ctx(current) : NULL;
 
 	if (tctx)
-		role_job(p, tctx, pgid, scx_bpf_now());
+		role_job(current, tctx, pgid, scx_bpf_now());
 	return 0;
 }
 
@@ -561,8 +580,8 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 	s32 err;
 
 	nr_cpus_online = bpf_cpumask_weight(online);
-	err = background_confine(online);
 	scx_bpf_put_cpumask(online);
+	err = background_confine(-1);
 	if (err) {
 		scx_bpf_error("cannot make a set of CPUs for the background: %d", err);
 		return err;
@@ -613,6 +632,8 @@ SCX_OPS_DEFINE(agent_ops,
 	       .cgroup_set_weight = (void *)agent_cgroup_set_weight,
 	       .cgroup_set_idle	= (void *)agent_cgroup_set_idle,
 	       .cgroup_set_bandwidth = (void *)agent_cgroup_set_bandwidth,
+	       .cpu_online	= (void *)agent_cpu_online,
+	       .cpu_offline	= (void *)agent_cpu_offline,
 	       .init		= (void *)agent_init,
 	       .exit		= (void *)agent_exit,
 	       .timeout_ms	= 30000,

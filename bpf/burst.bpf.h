@@ -10,19 +10,13 @@
 
 #include "state.bpf.h"
 #include "events.bpf.h"
+#include "memcg.bpf.h"
 
-/* As far as they are read; the types that we are compiled with may lack them. */
-struct mem_cgroup___agent {
-	struct cgroup_subsys_state css;
-	struct page_counter memory;
-} __attribute__((preserve_access_index));
-
+/* The types that we are compiled with may lack it. */
 enum cgroup_subsys_id___agent {
 	memory_cgrp_id___agent,
 };
 
-/* Levels of the hierarchy that are looked at, from the task's upwards. */
-#define BURST_DEPTH	16
 /* Shortest time between two records of one agent. */
 #define BURST_EVERY_NS	10000000ULL
 
@@ -44,15 +38,13 @@ static __always_inline void over_high_find(struct task_struct *p, struct over_hi
 
 	if (bpf_probe_read_kernel(&css, sizeof(css), subsys + idx * sizeof(css)))
 		return;
-	bpf_for(i, 0, BURST_DEPTH) {
-		struct mem_cgroup___agent *memcg;
+	bpf_for(i, 0, MEMCG_DEPTH) {
 		u64 usage, high;
 
 		if (!css)
 			break;
-		memcg = (void *)css - bpf_core_field_offset(struct mem_cgroup___agent, css);
-		usage = BPF_CORE_READ(memcg, memory.usage.counter);
-		high = BPF_CORE_READ(memcg, memory.high);
+		usage = memcg_usage(css);
+		high = BPF_CORE_READ(memcg_of(css), memory.high);
 		if (usage > high) {
 			over->cgroup_id = BPF_CORE_READ(css, cgroup, kn, id);
 			over->usage_pages = usage;

@@ -14,7 +14,7 @@
 #include "tags.bpf.h"
 
 /* Begin a call with @p, of group @slot, as its first process. */
-static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule, u64 now)
+__noinline u32 call_begin(struct task_struct *p __arg_trusted, u32 group_slot, u32 rule, u64 now)
 {
 	struct group *grp = group_at(group_slot);
 	struct call *c;
@@ -56,36 +56,38 @@ static __noinline u32 call_begin(struct task_struct *p, u32 group_slot, u32 rule
 }
 
 /* A first process of call @slot is gone; with the last of them the agent has its answer. */
-static __noinline void call_end(u32 slot, u32 exit_code, u64 now)
+__noinline int call_end(u32 slot, u32 exit_code, u64 now)
 {
 	struct call *c = call_at(slot);
 	struct group *grp;
 
 	if (!c || __sync_fetch_and_sub(&c->nr_leaders, 1) != 1)
-		return;
+		return 0;
 	/* It may be tagged as a helper meanwhile: whoever is first sees to the rest. */
 	if (__sync_val_compare_and_swap(&c->detached, 0, 1))
-		return;
+		return 0;
 	stat_inc(STAT_CALLS_ENDED);
 	event_call(c, slot, EVENT_CALL_END, now, exit_code);
 	grp = group_at(c->group);
 	if (grp && __sync_fetch_and_sub(&grp->nr_calls, 1) == 1)
 		phase_set(grp, c->group, phase_after_calls(grp), now);
+	return 0;
 }
 
 /* Programs that a call's first process execs after the first, of which the user half is told. */
 #define CALL_EXECS_MAX	4
 
 /* @p, the first process of call @slot, runs another program now. */
-static __noinline void call_exec(struct task_struct *p, u32 slot, u64 now)
+__noinline int call_exec(struct task_struct *p __arg_trusted, u32 slot, u64 now)
 {
 	struct call *c = call_at(slot);
 
 	if (!c || !c->told || c->nr_execs >= CALL_EXECS_MAX)
-		return;
+		return 0;
 	c->nr_execs++;
 	bpf_probe_read_kernel_str(c->comm, sizeof(c->comm), p->comm);
 	event_call_args(p, c, slot, EVENT_CALL_EXEC, now);
+	return 0;
 }
 
 /* A task joins call @slot: a fork of a task that is in it. */

@@ -11,11 +11,19 @@
 /* background_cpus, as far as they are online. */
 private(BACKGROUND) struct bpf_cpumask __kptr *background_mask;
 
-/* True if work in the background may run on @cpu. */
+/* How many those are. */
+static u32 nr_background_cpus;
+
+/* True if @cpu is one of background_cpus. */
+static __always_inline bool cpu_is_listed(u32 cpu)
+{
+	return background_cpus[(cpu / 64) & (AGENT_MAX_CPUS / 64 - 1)] >> (cpu & 63) & 1;
+}
+
+/* True if work in the background may run on @cpu: if none of its own is online, on all. */
 static __always_inline bool cpu_for_background(u32 cpu)
 {
-	return !background_confined ||
-	       (background_cpus[(cpu / 64) & (AGENT_MAX_CPUS / 64 - 1)] >> (cpu & 63) & 1);
+	return !background_confined || !nr_background_cpus || cpu_is_listed(cpu);
 }
 
 /*
@@ -64,7 +72,8 @@ __noinline int cpu_wake_background(struct task_struct *p __arg_trusted)
 
 /*
  * Take the CPU whose task ranks lowest, if a task with @key ranks before it by
- * more than the margin; if @confined, of the CPUs for work in the background.
+ * more than the margin and it has run for @min_run_ns; if @confined, of the CPUs
+ * for work in the background.
  * Returns 1 if a CPU was kicked.
  *
  * The claim makes several wake-ups in a row take several CPUs. It is dropped
@@ -73,9 +82,9 @@ __noinline int cpu_wake_background(struct task_struct *p __arg_trusted)
  * What others read here may be old; the worst is a kick too many or too few,
  * and a slice bounds how long that lasts.
  */
-__noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, bool confined)
+__noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, u64 min_run_ns, bool confined)
 {
-	u64 limit = key + preempt_margin_ns, worst = limit;
+	u64 limit = key + preempt_margin_ns, worst = limit, before = scx_bpf_now() - min_run_ns;
 	const struct cpumask *allowed;
 	struct cpu_ctx *c;
 	s32 victim = -1;
@@ -86,7 +95,8 @@ __noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, bool confi
 	allowed = p->cpus_ptr;
 	bpf_for(cpu, 0, nr_cpu_ids) {
 		c = cpu_ctx(cpu);
-		if (!c || !c->takeable || c->claimed || !rank_before(worst, c->key))
+		if (!c || !c->takeable || c->claimed || !rank_before(worst, c->key) ||
+		    time_before(before, c->since_ns))
 			continue;
 		if (!bpf_cpumask_test_cpu(cpu, allowed) || (confined && !cpu_for_background(cpu)))
 			continue;

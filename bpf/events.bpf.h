@@ -100,19 +100,20 @@ static __noinline void phase_tell(struct group *grp, u32 slot, u64 now)
 }
 
 /* Move @grp, an agent, to @phase; one of several CPUs that try at once wins. */
-static __noinline void phase_set(struct group *grp, u32 slot, u32 phase, u64 now)
+__noinline int phase_set(struct group *grp, u32 slot, u32 phase, u64 now)
 {
 	u32 old;
 
 	if (!grp || !(grp->flags & GROUP_AGENT))
-		return;
+		return 0;
 	old = grp->phase;
 	if (old == phase || __sync_val_compare_and_swap(&grp->phase, old, phase) != old)
-		return;
+		return 0;
 	grp->phase_since_ns = now;
 	stat_inc(STAT_PHASES);
 	if (event_allowed(grp))
 		phase_tell(grp, slot, now);
+	return 0;
 }
 
 /* Once a tick: what the agent @grp is told of again, and how much has not been. */
@@ -167,22 +168,23 @@ static __noinline void event_set(struct group *grp, u32 slot, u64 now)
 	bpf_ringbuf_submit(e, 0);
 }
 
-static __noinline void event_call(struct call *c, u32 slot, u32 type, u64 now, u32 exit_code)
+__noinline int event_call(struct call *c, u32 slot, u32 type, u64 now, u32 exit_code)
 {
 	struct agent_event *e;
 	struct group *grp;
 
 	if (!c || !c->told)
-		return;
+		return 0;
 	grp = group_at(c->group);
 	if (!grp)
-		return;
+		return 0;
 	e = event_reserve(type, c->group, grp->cgroup_id, now);
 	if (!e)
-		return;
+		return 0;
 	event_fill_call(e, c, slot, now);
 	e->exit_code = exit_code;
 	bpf_ringbuf_submit(e, 0);
+	return 0;
 }
 
 /* @p is a helper of agent @slot, by @rule. */

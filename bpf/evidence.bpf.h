@@ -24,11 +24,14 @@ struct {
 } call_events SEC(".maps");
 
 /* Note that @p has its role by @rule, and what it looked like then. */
-static __noinline void evidence_note(struct task_struct *p, struct task_ctx *tctx, u32 rule,
-				     u64 now)
+__noinline int evidence_note(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u32 rule,
+			     u64 now)
 {
-	struct agent_evidence *why = &tctx->why;
+	struct agent_evidence *why;
 
+	if (!tctx)
+		return 0;
+	why = &tctx->why;
 	tctx->rule = rule;
 	why->at_ns = now;
 	why->cgroup_id = BPF_CORE_READ(p, cgroups, dfl_cgrp, kn, id);
@@ -37,6 +40,7 @@ static __noinline void evidence_note(struct task_struct *p, struct task_ctx *tct
 	bpf_probe_read_kernel_str(why->parent_comm, sizeof(why->parent_comm),
 				  BPF_CORE_READ(p, real_parent, comm));
 	bpf_probe_read_kernel_str(why->comm, sizeof(why->comm), p->comm);
+	return 0;
 }
 
 /*
@@ -61,8 +65,8 @@ static __noinline u32 args_read(struct task_struct *p, char *to)
 }
 
 /* Tell the user half that call @c, in @slot, runs what @p, its first process, was started with. */
-static __noinline void event_call_args(struct task_struct *p, struct call *c, u32 slot, u32 type,
-				       u64 now)
+__noinline int event_call_args(struct task_struct *p __arg_trusted, struct call *c, u32 slot,
+			       u32 type, u64 now)
 {
 	struct task_ctx *tctx = task_ctx(p);
 	struct agent_call_event *rec;
@@ -70,11 +74,11 @@ static __noinline void event_call_args(struct task_struct *p, struct call *c, u3
 	u32 key = 0, len;
 
 	if (!c || !tctx)
-		return;
+		return 0;
 	grp = group_at(c->group);
 	rec = bpf_map_lookup_elem(&call_events, &key);
 	if (!grp || !rec)
-		return;
+		return 0;
 	bpf_preempt_disable();
 	event_fill(&rec->event, type, c->group, grp->cgroup_id, now);
 	event_fill_call(&rec->event, c, slot, now);
@@ -85,6 +89,7 @@ static __noinline void event_call_args(struct task_struct *p, struct call *c, u3
 	    bpf_ringbuf_output(&events, rec, offsetof(struct agent_call_event, args) + len, 0))
 		stat_inc(STAT_LOST_EVENTS);
 	bpf_preempt_enable();
+	return 0;
 }
 
 #endif /* SCX_AGENT_EVIDENCE_BPF_H */

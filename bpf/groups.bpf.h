@@ -61,7 +61,7 @@ static __always_inline void group_reset(struct group *grp, u64 now)
 }
 
 /* A slot for cgroup @id, 0 if there is none left: it then shares slot 0. */
-static __noinline u32 group_alloc(u64 id, u32 flags, u64 now)
+__noinline u32 group_alloc(u64 id, u32 flags, u64 now)
 {
 	struct group *grp;
 	u32 slot = 0;
@@ -131,24 +131,25 @@ static __always_inline bool group_is_agent(u32 slot)
  * The group of cgroup @at is @slot from now on. One of its own that it had
  * keeps its slot until the cgroup is gone: its runnable tasks are counted there.
  */
-static __noinline void group_join(struct cgroup_ctx *ctx, struct cgroup *at, u32 slot, u64 now)
+__noinline int group_join(struct cgroup_ctx *ctx, struct cgroup *at __arg_trusted, u32 slot, u64 now)
 {
 	struct group *grp;
 	u32 own;
 
 	if (!ctx)
-		return;
+		return 0;
 	own = ctx->group;
 	/* One of several CPUs that try at once wins. */
 	if (own == slot || __sync_val_compare_and_swap(&ctx->group, own, slot) != own || !own)
-		return;
+		return 0;
 	grp = group_at(own);
 	if (!grp || grp->cgroup_id != BPF_CORE_READ(at, kn, id))
-		return;
+		return 0;
 	if (grp->flags & GROUP_AGENT)
 		event_agent(grp, own, EVENT_AGENT_GONE, NULL, now);
 	grp->flags = 0;
 	ctx->retired = own;
+	return 0;
 }
 
 /*
@@ -156,8 +157,8 @@ static __noinline void group_join(struct cgroup_ctx *ctx, struct cgroup *at, u32
  * from those that match down to its parent (@above) and the parent's @group.
  * If it is placed again, it keeps a group of its own unless it is inside now.
  */
-static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u32 level,
-				   u32 above, u32 group)
+__noinline int group_place(struct cgroup_ctx *ctx, struct cgroup *at __arg_trusted, u32 level,
+			   u32 above, u32 group)
 {
 	u64 now = scx_bpf_now();
 	u32 i, mask = 0, flags = 0, slot;
@@ -165,16 +166,16 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 	bool first, by_glob;
 
 	if (!ctx)
-		return;
+		return 0;
 	if (above == GLOB_INSIDE) {
 		group_join(ctx, at, group, now);
 		ctx->glob_mask = GLOB_INSIDE;
 		ctx->placed = groups_seq;
-		return;
+		return 0;
 	}
 	if (ctx->placed && ctx->group) {
 		ctx->placed = groups_seq;
-		return;
+		return 0;
 	}
 	bpf_probe_read_kernel_str(buf.name, sizeof(buf.name), BPF_CORE_READ(at, kn, name));
 	__sink(mask);
@@ -204,6 +205,7 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
 	ctx->placed = groups_seq;
 	if (first && (flags & GROUP_AGENT))
 		event_agent(group_at(slot), slot, EVENT_AGENT, by_glob ? buf.name : NULL, now);
+	return 0;
 }
 
 /*
@@ -213,7 +215,7 @@ static __noinline void group_place(struct cgroup_ctx *ctx, struct cgroup *at, u3
  * Goes down from the top, since which globs match is told of each level from
  * the one above it.
  */
-static __noinline u32 group_of(struct cgroup *cgrp)
+__noinline u32 group_of(struct cgroup *cgrp __arg_trusted)
 {
 	u32 above = (1U << (nr_globs & 31)) - 1, slot = 0;
 	struct cgroup_ctx *ctx;
@@ -248,7 +250,7 @@ static __noinline u32 group_of(struct cgroup *cgrp)
 }
 
 /* A framework showed up in container @slot, or it is named: from now on it is an agent. */
-static __noinline void group_becomes_agent(struct group *grp, u32 slot, const char *name)
+static __noinline void group_becomes_agent(struct group *grp, u32 slot)
 {
 	u32 old;
 
@@ -260,7 +262,7 @@ static __noinline void group_becomes_agent(struct group *grp, u32 slot, const ch
 					(old & ~GROUP_CANDIDATE) | GROUP_AGENT) != old)
 		return;
 	grp->phase_since_ns = grp->told_since_ns = scx_bpf_now();
-	event_agent(grp, slot, EVENT_AGENT, name, grp->phase_since_ns);
+	event_agent(grp, slot, EVENT_AGENT, NULL, grp->phase_since_ns);
 	__sync_fetch_and_add(&placement_seq, 1);
 }
 

@@ -49,6 +49,21 @@ enum agent_phase {
 	PHASE_TOOL	= 2,
 };
 
+/* Up to where reclaim passes by an agent, see memory.h. */
+enum agent_protection {
+	PROTECT_NONE	= 0,
+	PROTECT_LOW	= 1,	/* as memory.low: unless there is nothing else */
+	PROTECT_MIN	= 2,	/* as memory.min: always */
+};
+
+/* An agent's memory, as the user half tells the programs of memory.bpf.c. */
+struct agent_room {
+	u64 kept_pages;		/* it is protected while it uses no more */
+	u64 budget_pages;	/* its charges are delayed while it uses more */
+	u32 protection;		/* enum agent_protection */
+	u32 unused;		/* 0 */
+};
+
 /* Why a task has its role; also the index of a counter. */
 enum agent_rule {
 	RULE_INHERIT	= 0,	/* fork of a task of the same role */
@@ -242,7 +257,9 @@ enum agent_stat {
 	STAT_NO_GROUP_SLOT,	/* cgroups without a slot of their own */
 	STAT_LOST_EVENTS,	/* ring buffer full */
 	STAT_PHASES,		/* phase transitions */
+	STAT_OVERDUE,		/* long tasks put in front because none may wait for longer */
 	STAT_AGED,		/* dispatches at which the first long task had waited long enough */
+	STAT_IN_KERNEL,		/* tasks put in front as they waited in the kernel */
 	STAT_THROTTLED,		/* tasks held back because their cgroup has used up its cpu.max */
 	STAT_ROLE_LATE,		/* tasks that ran a program before their role was told; only with check_roles */
 	/* CPU time of tasks in cgroups below their agent's, where tests keep calls; only with check_roles */

@@ -197,7 +197,7 @@ static __always_inline void limit_park(struct task_struct *p, struct task_ctx *t
  * the links of groups are mended, too; else it is kept with the cgroup.
  * SLOT_UNKNOWN if it cannot be told now.
  */
-static __noinline u32 limit_of(struct cgroup *cgrp)
+__noinline u32 limit_of(struct cgroup *cgrp __arg_trusted)
 {
 	u32 seq = tree_seq, nearest = 0, parent = 0;
 	struct cgroup_ctx *ctx;

@@ -14,7 +14,7 @@
  * @cgrp, of the default hierarchy, is named: it becomes an agent unless it is
  * inside of one. What is placed below it already is placed again, with the next tick.
  */
-static __noinline u32 group_name(struct cgroup *cgrp)
+__noinline u32 group_name(struct cgroup *cgrp __arg_trusted)
 {
 	struct cgroup_ctx *ctx;
 	struct group *grp;
@@ -33,7 +33,7 @@ static __noinline u32 group_name(struct cgroup *cgrp)
 		return NAMING_DONE;
 	ctx->named = 1;
 	ctx->glob_mask = GLOB_INSIDE;
-	group_becomes_agent(grp, slot, NULL);
+	group_becomes_agent(grp, slot);
 	if (BPF_CORE_READ(cgrp, nr_descendants))
 		groups_stale = 1;
 	return NAMING_DONE;

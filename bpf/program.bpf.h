@@ -223,7 +223,7 @@ static __always_inline bool executable_marks(struct task_struct *p)
 }
 
 /* True if @p runs an opaque sandbox. */
-static __noinline bool executable_is_sandbox(struct task_struct *p)
+__noinline int executable_is_sandbox(struct task_struct *p __arg_trusted)
 {
 	const unsigned char *name = BPF_CORE_READ(p, mm, exe_file, f_path.dentry, d_name.name);
 	char text[SANDBOX_NAME_LEN] = {};

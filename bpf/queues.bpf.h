@@ -155,8 +155,12 @@ static __always_inline u64 queue_place(const struct task_ctx *tctx, u64 dsq, u64
 /* Find a CPU for @p, which has just been put on a queue with @key. */
 __noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u64 key)
 {
+	u64 min_run_ns = 0;
+	struct group *grp;
 	s32 cpu;
 
+	if (!tctx)
+		return 0;
 	if (is_pinned(p)) {
 		cpu = scx_bpf_task_cpu(p);
 		if (scx_bpf_test_and_clear_cpu_idle(cpu))
@@ -167,7 +171,7 @@ __noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, struct task_c
 	}
 	if (background_confined && task_is_confined(p, tctx)) {
 		if (!cpu_wake_background(p))
-			cpu_take(p, key, true);
+			cpu_take(p, key, 0, true);
 		return 0;
 	}
 	/*
@@ -177,10 +181,14 @@ __noinline int queue_wake_cpu(struct task_struct *p __arg_trusted, struct task_c
 	bpf_rcu_read_lock();
 	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
 	bpf_rcu_read_unlock();
-	if (cpu >= 0)
+	if (cpu >= 0) {
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
-	else
-		cpu_take(p, key, false);
+		return 0;
+	}
+	grp = group_at(tctx->group);
+	if (grp && !(grp->flags & GROUP_AGENT) && !(p->flags & PF_KTHREAD))
+		min_run_ns = preempt_min_run_ns;
+	cpu_take(p, key, min_run_ns, false);
 	return 0;
 }
 

@@ -27,11 +27,13 @@
  * known any more of which of them ends first; each process beyond the first is
  * worth width_bonus_ns there, since a wide call is out of the way soonest. The
  * queue runs when nothing shorter is there, or when its head has waited for
- * delay_cap_ns.
+ * delay_cap_ns while no long call had a CPU that nothing shorter wanted: what
+ * waits for its equals has no claim on shorter ones, however long their round is.
  *
  * So nothing waits for ever: what is not long gets ahead of everything that
- * starts delay_cap_ns after it, what is long of everything shorter after
- * delay_cap_ns, and a round of quanta among long calls takes a bounded time.
+ * starts delay_cap_ns after it, the first of what is long of everything shorter
+ * after delay_cap_ns, a round of quanta among long calls takes a bounded time,
+ * and whatever is long and has waited for rank_wait_bound_ns() is put in front.
  *
  * Calls of an interactive agent rank as if they had come qos_lead_ns earlier,
  * long ones delay_cap_ns earlier. Those of a background agent have a queue of
@@ -167,6 +169,56 @@ static inline u64 rank_long_key(u64 now, u32 qos, const struct rank_knobs *k)
 static inline u64 rank_long_wait_ns(u32 qos, const struct rank_knobs *k)
 {
 	return qos == QOS_BACKGROUND ? k->qos_wait_ns : k->delay_cap_ns;
+}
+
+/* No bound on a wait is longer: the kernel ends a scheduler that has a task wait for 30 s. */
+#define RANK_MAX_WAIT_BOUND_NS	20000000000ULL
+
+/*
+ * How long a long call waits at most before it is put in front of all that comes
+ * later, in ns: longer than it waits for its turn as a rule.
+ */
+static inline u64 rank_wait_bound_ns(const struct rank_knobs *k)
+{
+	u64 bound = k->delay_cap_ns * 5 / 2;
+
+	return bound < RANK_MAX_WAIT_BOUND_NS ? bound : RANK_MAX_WAIT_BOUND_NS;
+}
+
+/*
+ * Since when a long call that was queued at @queued_ns waits for shorter ones, when a
+ * long call last had a CPU that nothing shorter wanted at @free_ns.
+ */
+static inline u64 rank_waits_since_ns(u64 queued_ns, u64 free_ns)
+{
+	return (s64)(queued_ns - free_ns) < 0 ? free_ns : queued_ns;
+}
+
+/*
+ * True if a long call, or background work, of an agent of class @qos that has its
+ * turn @now has waited for that long that it is to have something of it; times as
+ * above.
+ */
+static inline bool rank_has_aged(u64 now, u64 queued_ns, u64 free_ns, u32 qos,
+				 const struct rank_knobs *k)
+{
+	u64 since = queued_ns;
+
+	if (qos != QOS_BACKGROUND)
+		since = rank_waits_since_ns(queued_ns, free_ns);
+	return (s64)(now - since - rank_long_wait_ns(qos, k)) >= 0 ||
+	       (s64)(now - queued_ns - rank_wait_bound_ns(k)) >= 0;
+}
+
+/*
+ * How long a long call that is run for how long it has waited keeps its CPU, in
+ * ns: @turn_ns, or less if a round over all competitors has to be shorter.
+ */
+static inline u64 rank_aged_turn_ns(u64 turn_ns, u64 round_ns, const struct rank_knobs *k)
+{
+	u64 turn = turn_ns < round_ns ? turn_ns : round_ns;
+
+	return turn < k->quantum_min_ns ? k->quantum_min_ns : turn;
 }
 
 /*

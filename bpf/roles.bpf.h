@@ -27,7 +27,7 @@ enum comm_kind {
 };
 
 /* Whose comm @p has. */
-static __noinline enum comm_kind comm_kind(struct task_struct *p)
+__noinline int comm_kind(struct task_struct *p __arg_trusted)
 {
 	enum comm_kind found = COMM_OTHER;
 	u64 words[2];
@@ -96,11 +96,15 @@ static __always_inline void role_exit(struct task_ctx *tctx, u64 now, u32 exit_c
 }
 
 /* Take @p out of what it was; its CPU time so far stays where it was charged. */
-static __noinline void role_drop(struct task_ctx *tctx, u64 now)
+__noinline int role_drop(struct task_ctx *tctx, u64 now)
 {
-	struct group *grp = group_at(tctx->group);
-	struct call *c = call_at(tctx->call);
+	struct group *grp;
+	struct call *c;
 
+	if (!tctx)
+		return 0;
+	grp = group_at(tctx->group);
+	c = call_at(tctx->call);
 	if (tctx->counted_runnable) {
 		tctx->counted_runnable = 0;
 		if (grp)
@@ -115,6 +119,7 @@ static __noinline void role_drop(struct task_ctx *tctx, u64 now)
 	}
 	tctx->role = ROLE_NONE;
 	tctx->direct = tctx->commands = tctx->job_control = 0;
+	return 0;
 }
 
 /* Count a runnable task where it belongs. */
@@ -155,14 +160,15 @@ static __always_inline void framework_count(struct task_struct *p, struct task_c
  * @p is of a sandbox, and so all of its agent @grp, of which no more will be
  * seen: told when it came first in that agent, or of one that is known for it.
  */
-static __noinline void role_sandboxed(struct task_struct *p, struct task_ctx *tctx,
-				      struct group *grp, u64 now)
+__noinline int role_sandboxed(struct task_struct *p __arg_trusted, struct task_ctx *tctx,
+			      struct group *grp, u64 now)
 {
-	bool runnable = tctx->counted_runnable;
+	bool runnable;
 	u32 old;
 
-	if (!grp)
-		return;
+	if (!tctx || !grp)
+		return 0;
+	runnable = tctx->counted_runnable;
 	role_drop(tctx, now);
 	tctx->role = ROLE_SANDBOX;
 	rule_inc(RULE_SANDBOX);
@@ -172,16 +178,19 @@ static __noinline void role_sandboxed(struct task_struct *p, struct task_ctx *tc
 	old = grp->flags;
 	if ((old & GROUP_OPAQUE) ||
 	    __sync_val_compare_and_swap(&grp->flags, old, old | GROUP_OPAQUE) != old)
-		return;
+		return 0;
 	event_agent(grp, tctx->group, EVENT_OPAQUE, NULL, now);
+	return 0;
 }
 
 /* Make @p, of an agent, what @v says. */
-static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
-				  const struct exec_verdict *v, u64 now)
+__noinline int role_apply(struct task_struct *p __arg_trusted, struct task_ctx *tctx,
+			  const struct exec_verdict *v, u64 now)
 {
 	struct call *c;
 
+	if (!tctx || !v)
+		return 0;
 	rule_inc(v->rule);
 	if (v->rule != RULE_INHERIT)
 		evidence_note(p, tctx, v->rule, now);
@@ -199,7 +208,7 @@ static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 			c->cpu_ns = c->service_ns = tctx->cpu_ns;
 		if (runnable)
 			runnable_count(tctx, now);
-		return;
+		return 0;
 	}
 	/* Taken for the first process of a call until now. */
 	if (tctx->call && v->rule != RULE_INHERIT) {
@@ -215,6 +224,7 @@ static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
 		framework_count(p, tctx);
 	else if (v->role == ROLE_HELPER && v->rule != RULE_INHERIT)
 		event_helper(p, tctx->group, v->rule, now);
+	return 0;
 }
 
 /* Processes above a framework that are looked at. */
@@ -226,7 +236,7 @@ static __noinline void role_apply(struct task_struct *p, struct task_ctx *tctx,
  * call that entered later. They may exit meanwhile: then one that comes later
  * is taken for a call and not for the framework.
  */
-static __noinline void roles_above(struct task_struct *p, u32 slot)
+__noinline int roles_above(struct task_struct *p __arg_trusted, u32 slot)
 {
 	struct task_struct *above = p;
 	struct task_ctx *tctx;
@@ -245,6 +255,7 @@ static __noinline void roles_above(struct task_struct *p, u32 slot)
 		rule_inc(RULE_ENTRY);
 	}
 	bpf_rcu_read_unlock();
+	return 0;
 }
 
 /*
@@ -252,7 +263,7 @@ static __noinline void roles_above(struct task_struct *p, u32 slot)
  * parent and comm. For tasks that were there before the scheduler and for
  * those that changed their cgroup.
  */
-static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, u64 now)
+__noinline int role_place(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u64 now)
 {
 	struct task_struct *parent, *leader;
 	struct task_ctx *pctx, *lctx;
@@ -264,32 +275,34 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	struct found_facts f = { .new_session = true };
 	bool runnable;
 
+	if (!tctx)
+		return 0;
 	tctx->placed_seq = placement_seq;
 	/* What it is, it stays to its end. */
 	if (p->flags & PF_EXITING)
-		return;
+		return 0;
 	if (tctx->tagged)
 		tag_helper(p, tctx, now);
 	cgrp = p->cgroups->dfl_cgrp;
 	if (!cgrp)
-		return;
+		return 0;
 	slot = group_of(cgrp);
 	limit = limit_of(cgrp);
 	if (slot == SLOT_UNKNOWN || limit == SLOT_UNKNOWN) {
 		/* It stays where it was until it runs or wakes up again. */
 		tctx->placed_seq = 0;
-		return;
+		return 0;
 	}
 	tctx->limit = limit;
 	grp = group_at(slot);
 	if (!grp)
-		return;
+		return 0;
 	/* Nothing changed for this task: the same group, and its role is told. */
 	if (slot == tctx->group && tctx->role != ROLE_NONE)
-		return;
+		return 0;
 	if (slot == tctx->group && !(grp->flags & GROUP_AGENT) &&
 	    !(grp->flags & GROUP_CANDIDATE))
-		return;
+		return 0;
 
 	runnable = tctx->counted_runnable;
 	role_drop(tctx, now);
@@ -302,7 +315,7 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 	comm_of(p, own);
 	f.shell = comm_is_shell(own[0], own[1]);
 	if ((grp->flags & GROUP_CANDIDATE) && f.known_comm)
-		group_becomes_agent(grp, slot, NULL);
+		group_becomes_agent(grp, slot);
 	if (!(grp->flags & GROUP_AGENT))
 		goto out;
 
@@ -348,6 +361,7 @@ static __noinline void role_place(struct task_struct *p, struct task_ctx *tctx, 
 out:
 	if (runnable)
 		runnable_count(tctx, now);
+	return 0;
 }
 
 extern int bpf_iter_task_new(struct bpf_iter_task *it, struct task_struct *task__nullable,

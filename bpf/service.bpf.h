@@ -18,21 +18,26 @@ static __always_inline u32 task_weight(const struct task_struct *p)
 }
 
 /* Charge what @p has used since it was last charged; it runs on this CPU or has just stopped. */
-static __noinline void service_charge(struct task_struct *p, struct task_ctx *tctx, u64 now)
+__noinline int service_charge(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u64 now)
 {
-	struct group *grp = group_at(tctx->group);
-	struct call *c = call_at(tctx->call);
-	u64 delta = time_delta(now, tctx->running_at_ns), weighted, service, charge;
+	u64 delta, weighted, service, charge;
+	struct group *grp;
+	struct call *c;
 
+	if (!tctx)
+		return 0;
+	grp = group_at(tctx->group);
+	c = call_at(tctx->call);
 	/* Zero: not run by us, as a real-time task that execs or exits. */
 	if (!grp || !tctx->running_at_ns)
-		return;
+		return 0;
+	delta = time_delta(now, tctx->running_at_ns);
 	tctx->running_at_ns = now;
 	tctx->cpu_ns += delta;
 	if (p->flags & PF_KTHREAD) {
 		/* It worked for others: its own business, and not its group's. */
 		tctx->service_ns += delta;
-		return;
+		return 0;
 	}
 	if (check_roles && (grp->flags & GROUP_AGENT) &&
 	    BPF_CORE_READ(p, cgroups, dfl_cgrp, kn, id) != grp->cgroup_id)
@@ -51,7 +56,7 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 		if (grp->phase == PHASE_LLM_WAIT && !grp->in_model &&
 		    grp->framework_tick_ns > tick_ns / 10)
 			phase_set(grp, tctx->group, PHASE_FRAMEWORK, now);
-		return;
+		return 0;
 	}
 	service = weighted * grp->toll / SHARE_TOLL;
 	if (c) {
@@ -65,6 +70,7 @@ static __noinline void service_charge(struct task_struct *p, struct task_ctx *tc
 		tctx->service_ns += service;
 	}
 	__sync_fetch_and_add(&grp->debt_ns, charge);
+	return 0;
 }
 
 #endif /* SCX_AGENT_SERVICE_BPF_H */

@@ -1,34 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What operators set for an agent: its class, its weight, and the CPUs that
- * all work in the background keeps to.
+ * What operators set for an agent: its class and its weight.
  */
 #ifndef SCX_AGENT_SETTING_BPF_H
 #define SCX_AGENT_SETTING_BPF_H
 
 #include "events.bpf.h"
 #include "groups.bpf.h"
-#include "cpus.bpf.h"
-
-/* Take note of those of the CPUs for work in the background that are @online, once. */
-static __always_inline s32 background_confine(const struct cpumask *online)
-{
-	struct bpf_cpumask *mask;
-	u32 cpu;
-
-	if (!background_confined)
-		return 0;
-	mask = bpf_cpumask_create();
-	if (!mask)
-		return -ENOMEM;
-	bpf_for(cpu, 0, nr_cpu_ids)
-		if (cpu_for_background(cpu) && bpf_cpumask_test_cpu(cpu, online))
-			bpf_cpumask_set_cpu(cpu, mask);
-	mask = bpf_kptr_xchg(&background_mask, mask);
-	if (mask)
-		bpf_cpumask_release(mask);
-	return 0;
-}
 
 /* Called by the user half. */
 SEC("syscall")

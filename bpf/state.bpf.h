@@ -12,6 +12,7 @@
 
 #include "rank.h"
 #include "share.h"
+#include "task.bpf.h"
 
 #define CACHELINE 64
 
@@ -36,6 +37,11 @@ const volatile u64 aged_background_run_ns = 50000000;
 const volatile u64 slice_ns = 10000000;
 /* A task takes a CPU from another only if its key is better by this. */
 const volatile u64 preempt_margin_ns = 200000000;
+/*
+ * What is outside agents takes a CPU only from a task that has run for this
+ * long: tasks that wake each other would else switch at every message.
+ */
+const volatile u64 preempt_min_run_ns = 1000000;
 /* How far a framework ranks before a new tool call. */
 const volatile u64 framework_lead_ns = 6000000000ULL;
 /* CPU time at a stretch, and percent of a core for ever, that a framework has first rank for. */
@@ -76,8 +82,18 @@ const volatile u32 nr_cpu_ids = 1;
 const volatile bool background_confined;
 const volatile u64 background_cpus[AGENT_MAX_CPUS / 64];
 
-/* Online CPUs; changes only through a restart, see agent.bpf.c. */
+/* Online CPUs. */
 static u32 nr_cpus_online = 1;
+
+/* The CPU that went last, -1: none has, and for how many ticks it may still be on its way; see hotplug.bpf.h. */
+static s32 leaving_cpu = -1;
+static u32 leaving_ticks;
+
+/*
+ * When a long call last had a CPU that nothing shorter wanted, see
+ * rank_waits_since_ns(). Written some times a second at most.
+ */
+static u64 long_free_ns;
 
 /* An agent, or a cgroup outside every agent. Slot 0 takes what has no slot. */
 struct group {
@@ -99,6 +115,8 @@ struct group {
 	u32 no_slot;		/* of those, calls that got no slot */
 	u32 told_phase;
 	u64 told_since_ns;
+	u32 kernel_tick;	/* see inkernel.bpf.h */
+	u32 kernel_turns;
 	u64 over_high_ns;	/* when it was last told that it ran into memory.high */
 
 	/* cpu.weight, see share.h; rates and sums are of the last tick. */
@@ -155,54 +173,13 @@ struct call {
 	u32 peak_width;
 } __attribute__((aligned(CACHELINE)));
 
-struct task_ctx {
-	u32 group;
-	u32 call;		/* slot, 0: none */
-	u32 role;		/* enum agent_role */
-	u32 placed_seq;		/* placement_seq at which group and role were told */
-	u32 limit;		/* slot of the nearest cpu.max, see limits.bpf.h; 0: none */
-	u64 runnable_at_ns;
-	u64 running_at_ns;
-	u64 key;
-	u64 queued_at_ns;	/* since when it waits, if it is long */
-	u64 aged_until_ns;	/* keeps its CPU until then, see aged_run_ns */
-	/* Outside tool calls each task has its own service, base and quantum. */
-	u64 service_ns;
-	u64 base_ns;
-	u64 quantum_end_ns;
-	u64 slept_at_ns;
-	u64 cpu_ns;		/* since it was forked */
-	u64 moves_ns;		/* since when it moves tasks between cgroups, see inside.bpf.h */
-	u64 forks_ns;		/* since when it is in a fork, or begins to exit */
-	u64 script;		/* of a framework: see struct program */
-	u32 exec_id;		/* of the exec that its role was told at */
-	/* A shell that reads commands: its last job. */
-	s32 job_pgid;		/* as the shell sees it */
-	u32 job_call;		/* slot */
-	u64 job_call_id;
-	u8 forked;		/* has not exec'd since it was forked */
-	u8 direct;		/* helper that a framework itself forked */
-	u8 commands;		/* a shell that reads commands */
-	u8 job_control;		/* and gives its jobs process groups */
-	u8 leads_call;		/* first process of its call */
-	u8 counted_framework;	/* is in nr_frameworks */
-	u8 counted_runnable;	/* is in nr_runnable of its group and call */
-	u8 yielded;
-	u8 is_long;		/* as of the last task_key() */
-	u8 qos;			/* the same */
-	u8 asked;		/* to let go of its CPU, as its cgroup has no budget left */
-	u8 released;		/* has waited for its cgroup's budget, and runs next */
-	u8 born;		/* has been woken for the first time */
-	u8 tagged;		/* as a helper, see tags.bpf.h; taken note of by role_place() */
-	u32 rule;		/* enum agent_rule by which it has its role */
-	struct agent_evidence why;
-};
-
 /* What a CPU runs, read by others that look for a CPU to take. */
 struct cpu_ctx {
 	u64 key;
+	u64 since_ns;		/* since when that task runs */
 	u32 takeable;		/* runs a task of ours that may be preempted */
 	u32 claimed;		/* somebody is about to take it */
+	u32 gone;		/* it went offline, see hotplug.bpf.h */
 } __attribute__((aligned(CACHELINE)));
 
 struct cgroup_ctx {
@@ -216,13 +193,6 @@ struct cgroup_ctx {
 	u32 limit;		/* slot of the nearest one in force, as of tree_seq */
 	u32 tree_seq;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} task_ctxs SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_CGRP_STORAGE);

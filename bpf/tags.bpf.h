@@ -28,23 +28,28 @@ static __always_inline u32 phase_after_calls(const struct group *grp)
  * first process; a hook is not more than that. By the task itself, so that its
  * call is still its own.
  */
-static __noinline void tag_helper(struct task_struct *p, struct task_ctx *tctx, u64 now)
+__noinline int tag_helper(struct task_struct *p __arg_trusted, struct task_ctx *tctx, u64 now)
 {
-	struct call *c = call_at(tctx->call);
-	u32 slot = tctx->call;
 	struct group *grp;
+	struct call *c;
+	u32 slot;
 
+	if (!tctx)
+		return 0;
+	slot = tctx->call;
+	c = call_at(slot);
 	tctx->tagged = 0;
 	if (!c || (c->pid != p->tgid && c->pid != BPF_CORE_READ(p, real_parent, tgid)))
-		return;
+		return 0;
 	if (__sync_val_compare_and_swap(&c->detached, 0, 1))
-		return;
+		return 0;
 	c->hook = 1;
 	stat_inc(STAT_CALLS_ENDED);
 	event_call(c, slot, EVENT_CALL_HELPER, now, 0);
 	grp = group_at(c->group);
 	if (grp && __sync_fetch_and_sub(&grp->nr_calls, 1) == 1)
 		phase_set(grp, c->group, phase_after_calls(grp), now);
+	return 0;
 }
 
 /* Called by the user half, with what a process of an agent says. */

@@ -10,6 +10,9 @@
 #include "groups.bpf.h"
 #include "rank.h"
 #include "sandbox.h"
+#include "bound.bpf.h"
+#include "hotplug.bpf.h"
+#include "inkernel.bpf.h"
 
 struct tick_timer {
 	struct bpf_timer timer;
@@ -211,6 +214,13 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 	nr_active_groups = tick.active ? tick.active : 1;
 	round_quantum_ns = round_target_ns * nr_cpus_online /
 			   (tick.competitors ? tick.competitors : 1);
+	if (!observing && tick.nr % TICKS_TO_LOOK == 0)
+		bound_waits(tick.now);
+	if (!observing && tick.nr % TICKS_TO_KERNEL == 0)
+		kernel_look(tick.now);
+	/* Functions of sched_ext, which a kernel for observing may lack. */
+	if (!observing)
+		leaving_tick();
 	bpf_timer_start(timer, tick_ns, 0);
 	return 0;
 }

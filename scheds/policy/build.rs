@@ -3,7 +3,7 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=src/policy.c");
-    for header in ["intf.h", "rank.h", "classify.h", "share.h", "limit.h", "sandbox.h"] {
+    for header in ["intf.h", "rank.h", "classify.h", "share.h", "limit.h", "memory.h", "sandbox.h"] {
         println!("cargo:rerun-if-changed=../../bpf/{header}");
     }
     cc::Build::new()

@@ -4,6 +4,7 @@
 use crate::globs::Glob;
 use anyhow::Result;
 use clap::Parser;
+use jiff::SignedDuration;
 use std::time::Duration;
 
 /// A sched_ext scheduler for hosts full of AI coding agents.
@@ -176,6 +177,19 @@ pub fn parse_word(s: &str) -> std::result::Result<String, String> {
     }
 }
 
+/// A time of at least a second.
+///
+/// # Errors
+/// It is none, or a shorter one.
+pub fn parse_time(s: &str) -> std::result::Result<Duration, String> {
+    let told = |e: jiff::Error| format!("{e}: expected a time such as 30m, 90s or 1h 30m");
+    let time = s.parse::<SignedDuration>().map_err(told)?;
+    match Duration::try_from(time) {
+        Ok(time) if time >= Duration::from_secs(1) => Ok(time),
+        _ => Err("expected a time of at least 1s".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +213,15 @@ mod tests {
         assert!(parse_comm("claude").is_ok());
         assert!(parse_comm("").is_err());
         assert!(parse_comm("sixteen-bytes-ab").is_err());
+    }
+
+    #[test]
+    fn times_have_units() {
+        for (text, s) in [("30m", 1800), ("1h 30m", 5400), ("90s", 90), ("PT2H", 7200)] {
+            assert_eq!(parse_time(text), Ok(Duration::from_secs(s)), "{text}");
+        }
+        for bad in ["", "30", "-5m", "0s", "soon", "5 parsecs"] {
+            assert!(parse_time(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::config::{self, Config};
 use crate::memory::{self, Memory};
 use crate::qos::Settings;
 use crate::scheduler::Scheduler;
-use crate::{cli, logging, preflight, sockets, stats};
+use crate::{cli, logging, preflight, privileges, sockets, stats};
 use anyhow::{Context, Result};
 use log::{info, warn};
 use sd_notify::NotifyState;
@@ -76,6 +76,7 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
     }
     let printed = config.opts.stats.map(|secs| cli::interval(secs, "--stats")).transpose()?;
     preflight::Host::this().check(config.opts.no_sched)?;
+    privileges::bound()?;
     // Dropped last: knobs are put back whichever way this function ends.
     let memory = Memory::start(&config.opts.memory, config.opts.verbose)?;
     if let Some(interval) = printed {
@@ -86,7 +87,10 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
             }
         });
     }
-    let settings = Settings::new(config.opts.qos.clone());
+    let settings = Settings::new(config.opts.qos.clone(), libbpf_rs::num_possible_cpus()?);
+    if config.opts.no_sched && config.opts.qos.has_budgets() {
+        warn!("budgets of CPU time are not watched: without a scheduler (no_sched) there is no background");
+    }
     let mut daemon = Daemon {
         argv,
         config,
@@ -192,11 +196,14 @@ impl Daemon {
         let new = config::load(&self.argv)?;
         let (live, restart) = new.changes(&self.config);
         let tunables = new.opts.memory.tunables()?;
+        // It holds after a restart, which is not to fail for it.
+        new.opts.qos.background_mask(libbpf_rs::num_possible_cpus()?)?;
         if let Some(memory) = &self.memory {
             // One that has ended has put its knobs back.
             let _ = memory.messages.send(memory::Message::Tunables(tunables));
         }
         logging::set(new.opts.verbose);
+        self.settings.take_over(&new.opts.qos);
         let mut said = match (live.is_empty(), restart.is_empty()) {
             (true, true) => "nothing has changed".into(),
             (true, false) => "nothing has changed that applies at once".into(),

@@ -10,7 +10,7 @@ use crate::bpf_skel::BpfSkel;
 use anyhow::{Context, Result};
 use libbpf_rs::btf::{types::Func, Btf};
 use libbpf_rs::libbpf_sys::{bpf_prog_test_run_opts, bpf_test_run_opts};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ struct Programs {
     tag_agent: OwnedFd,
     name_agent: OwnedFd,
     set_agent: OwnedFd,
+    task_ctxs: OwnedFd,
 }
 
 impl Kernel {
@@ -45,7 +46,13 @@ impl Kernel {
             tag_agent: own(&skel.progs.tag_agent)?,
             name_agent: own(&skel.progs.name_agent)?,
             set_agent: own(&skel.progs.set_agent)?,
+            task_ctxs: skel.maps.task_ctxs.as_fd().try_clone_to_owned().context("cannot keep a map")?,
         })))
+    }
+
+    /// The map of what is kept with tasks, for programs of other objects.
+    pub fn tasks(&self) -> BorrowedFd<'_> {
+        self.0.task_ctxs.as_fd()
     }
 
     /// What the kernel half knows of task `pid`; None if there is no such task, or if it is not one

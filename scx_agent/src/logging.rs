@@ -13,6 +13,10 @@ use systemd_journal_logger::{connected_to_journal, JournalLog};
 /// As much as may ever be asked for: [`set`] says how much is.
 const MOST: LevelFilter = LevelFilter::Debug;
 
+/// A part of scx_utils that warns on each machine without some files of sysfs, most virtual ones, of what we
+/// do not ask it for.
+const WARNS_IN_VAIN: &str = "scx_utils::topology";
+
 /// Begins to log, with `verbose` times -v. `serves`: of a process that lives long enough for the journal to
 /// see which unit it is of, so that it may be told fields; others write lines that it reads.
 pub fn init(verbose: u8, serves: bool) {
@@ -20,7 +24,7 @@ pub fn init(verbose: u8, serves: bool) {
     let log: Box<dyn Log> = match journal {
         Some(journal) => {
             let mut filter = env_filter::Builder::new();
-            filter.filter_level(MOST);
+            filter.filter_level(MOST).filter_module(WARNS_IN_VAIN, LevelFilter::Error);
             if let Ok(wanted) = std::env::var(env_logger::DEFAULT_FILTER_ENV) {
                 filter.parse(&wanted);
             }
@@ -37,7 +41,7 @@ pub fn init(verbose: u8, serves: bool) {
 /// On standard error; what reads it, if it is the journal, takes the priority from the line.
 fn lines() -> env_logger::Logger {
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(MOST).parse_default_env();
+    builder.filter_level(MOST).filter_module(WARNS_IN_VAIN, LevelFilter::Error).parse_default_env();
     if connected_to_journal() {
         builder.format(|to, record| {
             let priority = match record.level() {

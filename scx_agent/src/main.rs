@@ -19,10 +19,12 @@ mod kernel;
 mod lines;
 mod logging;
 mod memory;
+mod memory_skel;
 mod metrics;
 mod observe;
 mod operate;
 mod preflight;
+mod privileges;
 mod qos;
 mod questions;
 mod records;
@@ -34,8 +36,9 @@ mod stats;
 mod status;
 mod tags;
 mod top;
-mod untold;
+mod topology;
 mod usage;
+mod verified;
 mod view;
 
 use anyhow::Result;
@@ -76,9 +79,7 @@ fn schedule(opts: &Opts) -> Result<()> {
         return memory::guard(daemon);
     }
     if opts.memory.restore_memory {
-        let restored = memory::restore_and_exit();
-        sockets::remove_dead();
-        return restored;
+        return commands::restore::run(&commands::restore::Args {});
     }
     if let Some(secs) = opts.monitor {
         return stats::monitor(cli::interval(secs, "--monitor")?, daemon::stop_on_signals()?);

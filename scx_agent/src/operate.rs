@@ -23,6 +23,7 @@ pub fn set(args: &Args, agents: &Agents, settings: &mut Settings, kernel: &Kerne
         let setting = Setting {
             qos: args.get("qos").map(|q| q.parse()).transpose()?,
             weight: args.get("weight").map(|w| w.parse()).transpose()?,
+            budget: None,
         };
         settings.operator(id, setting, kernel).map_err(|e| format!("agent {name:?}: {e}"))?;
         let said = ["qos", "weight"].iter().filter_map(|k| args.get(*k).map(|v| format!("{k} {v}")));

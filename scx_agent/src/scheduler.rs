@@ -16,14 +16,18 @@ use crate::memory;
 use crate::metrics;
 use crate::observe;
 use crate::operate;
+use crate::privileges::Loading;
+use crate::qos::Settings;
 use crate::questions::{self, Answer, Question, Waker};
 use crate::shortages::Shortages;
 use crate::stats::Metrics;
 use crate::status::Status;
 use crate::tags;
+use crate::topology;
+use crate::verified;
 use crate::view::View;
 use anyhow::{bail, Context, Result};
-use libbpf_rs::skel::OpenSkel;
+use libbpf_rs::skel::{OpenSkel, Skel};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use log::{info, warn};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -72,6 +76,7 @@ impl<'a> Scheduler<'a> {
         memory: Option<memory::Link>,
         object: &'a mut MaybeUninit<OpenObject>,
     ) -> Result<Self> {
+        let loading = Loading::begin()?;
         let mut builder = BpfSkelBuilder::default();
         builder.obj_builder.debug(opts.verbose > 2);
         let mut skel = match opts.no_sched {
@@ -105,6 +110,7 @@ impl<'a> Scheduler<'a> {
             )?,
             false => scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?,
         };
+        verified::tell(skel.object());
 
         let logs = Logs {
             events: opts.events.as_deref().map(|path| Lines::create("event log", path)).transpose()?,
@@ -143,6 +149,8 @@ impl<'a> Scheduler<'a> {
         if memory.is_some() {
             probe(&mut skel, probed);
         }
+        // Before there are threads that serve somebody.
+        drop(loading);
         let stats =
             StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
         let kernel = Kernel::new(&skel)?;
@@ -213,6 +221,9 @@ impl<'a> Scheduler<'a> {
             self.sleep()?;
             self.events.consume().context("cannot read the kernel half's events")?;
             self.agents.borrow_mut().flush();
+            // Before questions are answered: what a reload says that it has applied, is.
+            daemon.round();
+            self.settle(daemon);
             for request in self.tags.iter().flat_map(|t| t.requests.try_iter()) {
                 let answer = tags::apply(&mut self.agents.borrow_mut(), &self.kernel, &request);
                 request.answer(&answer);
@@ -220,22 +231,20 @@ impl<'a> Scheduler<'a> {
             for question in requests.try_iter() {
                 answers.send(self.answer(question, daemon)?)?;
             }
-            self.settle(daemon);
             for inquiry in self.metrics.iter().flat_map(|m| m.inquiries.try_iter()) {
                 // Whoever asked may not wait any more.
-                let _ = inquiry.send(self.view(u64::MAX, None)?);
+                let _ = inquiry.send(self.view(&daemon.settings, u64::MAX, None)?);
             }
             self.limit.round(&mut self.agents.borrow_mut().calls, &self.kernel, monotonic_ns());
             if self.shortages.due() {
-                let m = self.counters()?;
+                let m = self.counters(&daemon.settings)?;
                 self.shortages.tell(&m);
             }
-            daemon.round();
         }
         let scheduled = self.link.take().is_some();
         self.events.consume()?;
         self.agents.borrow_mut().flush();
-        let m = self.counters()?;
+        let m = self.counters(&daemon.settings)?;
         if self.check_roles {
             info!(
                 "roles: {} told late; below agents' cgroups {} ns in calls, {} ns elsewhere",
@@ -251,23 +260,30 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Gives agents that have come the class and the weight that are said of them.
-    fn settle(&self, daemon: &mut Daemon) {
+    /// Gives agents the class, the weight and the budget that are said of them.
+    fn settle(&mut self, daemon: &mut Daemon) {
         let changes = self.agents.borrow_mut().changes();
+        let reload = daemon.settings.reload();
         if !daemon.schedules() {
             return;
         }
+        let (now_ns, settings, agents) = (monotonic_ns(), &mut daemon.settings, &self.agents);
+        if let Some(reload) = reload {
+            settings.reapply(now_ns, |id| agents.borrow().path_of(id), &self.kernel);
+            if reload.containers {
+                self.containers.look_again(settings.options());
+            }
+        }
         for change in changes {
             match change {
-                Change::Found(id) => {
-                    daemon.settings.found(id, || self.agents.borrow().path_of(id), &self.kernel)
-                }
-                Change::Gone(id) => daemon.settings.gone(id),
+                Change::Found(id) => settings.found(id, now_ns, || agents.borrow().path_of(id), &self.kernel),
+                Change::Gone(id) => settings.gone(id),
             }
         }
         for (id, setting) in self.containers.settings.try_iter() {
-            daemon.settings.container(id, setting, &self.kernel);
+            settings.container(id, now_ns, setting, &self.kernel);
         }
+        settings.round(now_ns, |id| agents.borrow().name_of(id), &self.kernel);
     }
 
     /// Until there are events, or somebody wants something, or for [`POLL`].
@@ -286,7 +302,7 @@ impl<'a> Scheduler<'a> {
 
     fn answer(&self, question: Question, daemon: &mut Daemon) -> Result<Answer> {
         Ok(match question {
-            Question::Metrics => Answer::Metrics(Box::new(self.counters()?)),
+            Question::Metrics => Answer::Metrics(Box::new(self.counters(&daemon.settings)?)),
             Question::About(questions::PAUSE, args) => operate::pause(&args, &self.agents.borrow(), daemon),
             Question::About(questions::SET, _) if !daemon.schedules() => {
                 Answer::About(Err("nothing is scheduled here (no_sched)".into()))
@@ -298,11 +314,14 @@ impl<'a> Scheduler<'a> {
             Question::About(target, args) => Answer::About(match target {
                 questions::CALLS => self.agents.borrow_mut().calls.answer(&args, &self.kernel),
                 questions::EXPLAIN => explain::answer(&args, &mut self.agents.borrow_mut(), &self.kernel),
-                questions::STATUS => Ok(serde_json::to_value(Status::now(daemon, self.counters()?))?),
+                questions::STATUS => {
+                    let metrics = self.counters(&daemon.settings)?;
+                    Ok(serde_json::to_value(Status::now(daemon, metrics))?)
+                }
                 questions::VIEW => {
                     let number = |name: &str| args.get(name).and_then(|n| n.parse().ok());
                     let (since_ns, known) = (number("since_ns").unwrap_or(0), number("ended_known"));
-                    Ok(serde_json::to_value(self.view(since_ns, known)?)?)
+                    Ok(serde_json::to_value(self.view(&daemon.settings, since_ns, known)?)?)
                 }
                 _ => Err(format!("nothing is known about {target}")),
             }),
@@ -315,12 +334,14 @@ impl<'a> Scheduler<'a> {
     }
 
     /// All there is to show now, see [`questions::VIEW`].
-    fn view(&self, since_ns: u64, ended_known: Option<u64>) -> Result<View> {
-        let metrics = self.counters()?;
-        Ok(View { metrics, ..self.agents.borrow_mut().view(&self.kernel, since_ns, ended_known) })
+    fn view(&self, settings: &Settings, since_ns: u64, ended_known: Option<u64>) -> Result<View> {
+        let metrics = self.counters(settings)?;
+        let mut view = self.agents.borrow_mut().view(&self.kernel, since_ns, ended_known);
+        view.agents.iter_mut().for_each(|a| a.budget = settings.budget(a.cgroup_id));
+        Ok(View { metrics, ..view })
     }
 
-    fn counters(&self) -> Result<Metrics> {
+    fn counters(&self, settings: &Settings) -> Result<Metrics> {
         let agents = self.agents.borrow();
         let (n, [llm_wait, framework, tool]) = agents.counts();
         let calls = self.counter(bpf_intf::agent_stat_STAT_CALLS)?;
@@ -341,6 +362,7 @@ impl<'a> Scheduler<'a> {
             agents_llm_wait: llm_wait,
             agents_framework: framework,
             agents_tool: tool,
+            agents_over_budget: settings.over_budget(),
             calls_running: calls.saturating_sub(calls_ended),
             calls,
             calls_ended,
@@ -351,6 +373,8 @@ impl<'a> Scheduler<'a> {
             preempt: self.counter(bpf_intf::agent_stat_STAT_PREEMPT)?,
             kept: self.counter(bpf_intf::agent_stat_STAT_KEPT)?,
             aged: self.counter(bpf_intf::agent_stat_STAT_AGED)?,
+            overdue: self.counter(bpf_intf::agent_stat_STAT_OVERDUE)?,
+            in_kernel: self.counter(bpf_intf::agent_stat_STAT_IN_KERNEL)?,
             throttled: self.counter(bpf_intf::agent_stat_STAT_THROTTLED)?,
             phases: self.counter(bpf_intf::agent_stat_STAT_PHASES)?,
             no_call_slot: self.counter(bpf_intf::agent_stat_STAT_NO_CALL_SLOT)?,
@@ -443,6 +467,10 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     if let Some(mask) = background {
         rodata.background_confined = true;
         rodata.background_cpus[..mask.len()].copy_from_slice(&mask);
+    }
+    if let Some(next) = topology::next_in_core(cpus) {
+        rodata.smt = true;
+        rodata.next_in_core[..next.len()].copy_from_slice(&next);
     }
     rodata.slice_ns = opts.slice_us * 1_000;
     rodata.preempt_margin_ns = opts.preempt_margin_ms * 1_000_000;

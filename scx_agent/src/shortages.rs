@@ -63,13 +63,6 @@ pub fn maps_bytes(fdinfo: &Path) -> u64 {
     maps.into_iter().map(|(_, bytes)| bytes).sum()
 }
 
-/// Resident memory that a `smaps_rollup` file tells, in bytes.
-pub fn resident_bytes(smaps: &str) -> u64 {
-    let line = smaps.lines().find_map(|l| l.strip_prefix("Rss:"));
-    let kib = line.and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +91,5 @@ mod tests {
             std::fs::write(dir.path().join(fd), text).unwrap();
         }
         assert_eq!(maps_bytes(dir.path()), 4100);
-        assert_eq!(resident_bytes("00-ff ---p 0 0 0 [rollup]\nRss:  \t 12 kB\nPss: 3 kB\n"), 12288);
     }
 }

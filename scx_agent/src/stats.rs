@@ -22,6 +22,8 @@ pub struct Metrics {
     pub agents_framework: u64,
     #[stat(desc = "Agents with a tool call now")]
     pub agents_tool: u64,
+    #[stat(desc = "Agents that have used up their budget of CPU time, now")]
+    pub agents_over_budget: u64,
     #[stat(desc = "Tool calls running now")]
     pub calls_running: u64,
     #[stat(desc = "Tool calls begun")]
@@ -42,6 +44,10 @@ pub struct Metrics {
     pub kept: u64,
     #[stat(desc = "Looks at the queue at which a long call had waited for as long as any may")]
     pub aged: u64,
+    #[stat(desc = "Long calls put in front because none may wait for longer")]
+    pub overdue: u64,
+    #[stat(desc = "Tasks put in front as they waited in the middle of a system call")]
+    pub in_kernel: u64,
     #[stat(desc = "Agents and other cgroups that wanted CPU time in the last tick")]
     pub groups_active: u64,
     #[stat(desc = "Longest quantum of a long call now, in ms")]
@@ -93,6 +99,8 @@ impl Metrics {
             preempt: self.preempt - old.preempt,
             kept: self.kept - old.kept,
             aged: self.aged - old.aged,
+            overdue: self.overdue - old.overdue,
+            in_kernel: self.in_kernel - old.in_kernel,
             throttled: self.throttled - old.throttled,
             phases: self.phases - old.phases,
             no_call_slot: self.no_call_slot - old.no_call_slot,
@@ -112,13 +120,14 @@ impl Metrics {
     fn format<W: Write>(&self, w: &mut W) -> Result<()> {
         writeln!(
             w,
-            "agents {} (wait {} framework {} tool {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
-             direct {} queued {} preempt {} kept {} aged {} throttled {} | \
+            "agents {} (wait {} framework {} tool {} over budget {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
+             direct {} queued {} preempt {} kept {} aged {} overdue {} in-kernel {} throttled {} | \
              active {} quantum {} ms | untold {} lost {} no-slot {}/{}/{} | \
              memory limited {} writes {} reclaimed {} MB killed {} foreign {}",
-            self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool,
+            self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool, self.agents_over_budget,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
-            self.direct, self.queued, self.preempt, self.kept, self.aged, self.throttled,
+            self.direct, self.queued, self.preempt, self.kept, self.aged, self.overdue,
+            self.in_kernel, self.throttled,
             self.groups_active, self.quantum_ms,
             self.untold, self.lost_events, self.no_call_slot, self.no_group_slot, self.no_limit_slot,
             self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_oom_kills,

@@ -5,6 +5,7 @@ use crate::daemon::{Daemon, Reloads};
 use crate::memory;
 use crate::shortages;
 use crate::stats::Metrics;
+use crate::usage::Own;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ impl Status {
             ops: read("/sys/kernel/sched_ext/root/ops"),
             metrics,
             maps_bytes: shortages::maps_bytes(Path::new("/proc/self/fdinfo")),
-            daemon_bytes: shortages::resident_bytes(&read("/proc/self/smaps_rollup")),
+            daemon_bytes: Own::now().resident,
             memory: daemon.memory().map(memory_now),
             config_files: daemon.files().to_vec(),
             reloads: daemon.reloads().clone(),
@@ -97,6 +98,9 @@ impl Status {
         }
         if m.memory_paused > 0 {
             notes.push(format!("{} agents are paused by an operator", m.memory_paused));
+        }
+        if m.agents_over_budget > 0 {
+            notes.push(format!("{} agents have used up their budget of CPU time", m.agents_over_budget));
         }
         if self.memory.as_ref().is_some_and(|m| m.pressed) {
             notes.push("the host is short of memory: the newest tool calls are throttled".into());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the kernel accounts: for an agent's cgroup, and for the host. For those that show it.
+//! What the kernel accounts: for an agent's cgroup, for the host, and for this process. For those that show it.
 
 use crate::memory::{Cgroup, CGROUP_ROOT};
+use procfs::process::Process;
 use procfs::{CpuPressure, Current, CurrentSI, IoPressure, Meminfo, MemoryPressure, PressureRecord};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -56,5 +57,46 @@ impl Host {
                 us(t.user + t.nice + t.system + t.irq.unwrap_or(0) + t.softirq.unwrap_or(0))
             }),
         }
+    }
+}
+
+/// This process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Own {
+    /// Resident memory, in bytes.
+    pub resident: u64,
+    /// CPU time of all its threads since it began, in s.
+    pub cpu_s: f64,
+}
+
+impl Own {
+    /// This process now; what cannot be read is 0.
+    pub fn now() -> Own {
+        let Ok(me) = Process::myself() else { return Own::default() };
+        // `stat` has it, too, but only to some pages for each CPU.
+        let maps = me.smaps_rollup().map(|r| r.memory_map_rollup.0).unwrap_or_default();
+        let ticks = me.stat().map_or(0, |s| s.utime + s.stime);
+        Own {
+            resident: maps.iter().filter_map(|m| m.extension.map.get("Rss")).sum(),
+            cpu_s: ticks as f64 / procfs::ticks_per_second() as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_process_uses_is_read() {
+        const MORE: u64 = 64 << 20;
+        let before = Own::now();
+        let pages = std::hint::black_box(vec![1u8; MORE as usize]);
+        while Own::now().cpu_s <= before.cpu_s {
+            std::hint::black_box(pages.iter().map(|b| u64::from(*b)).sum::<u64>());
+        }
+        let grown = Own::now().resident.saturating_sub(before.resident);
+        // Other tests run beside this one.
+        assert!((MORE / 2..MORE * 8).contains(&grown), "{grown} more bytes");
     }
 }

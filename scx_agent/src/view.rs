@@ -39,6 +39,19 @@ impl Totals {
     }
 }
 
+/// CPU time that an agent may use in a window, see [`Agent::budget`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// In us.
+    pub allowed_us: u64,
+    /// What its cgroup had used when the window began, in us: what is more now is of this window.
+    pub from_us: u64,
+    /// When the window ends; CLOCK_MONOTONIC ns.
+    pub ends_ns: u64,
+    /// It has used it up: it is in the background, unless an operator has set its class.
+    pub over: bool,
+}
+
 /// One agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Agent {
@@ -63,6 +76,9 @@ pub struct Agent {
     /// Its weight, as in cpu.weight; 0: that of its cgroup.
     #[serde(default)]
     pub weight: u32,
+    /// Its budget of CPU time, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
 }
 
 /// A tool call, and whose.

@@ -20,6 +20,17 @@ pub struct Knobs {
     pub qos_wait_ns: u64,
 }
 
+/// `struct agent_room`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    pub kept_pages: u64,
+    pub budget_pages: u64,
+    /// An `enum agent_protection`.
+    pub protection: u32,
+    pub unused: u32,
+}
+
 /// What the scheduler has without options.
 pub const DEFAULT_KNOBS: Knobs = Knobs {
     delay_slope: 4,
@@ -178,6 +189,10 @@ extern "C" {
     fn policy_qos_place(place: u64, qos: Qos, k: *const Knobs) -> u64;
     fn policy_long_key(now: u64, qos: Qos, k: *const Knobs) -> u64;
     fn policy_long_wait_ns(qos: Qos, k: *const Knobs) -> u64;
+    fn policy_wait_bound_ns(k: *const Knobs) -> u64;
+    fn policy_waits_since_ns(queued_ns: u64, free_ns: u64) -> u64;
+    fn policy_has_aged(now: u64, queued_ns: u64, free_ns: u64, qos: Qos, k: *const Knobs) -> bool;
+    fn policy_aged_turn_ns(turn_ns: u64, round_ns: u64, k: *const Knobs) -> u64;
     fn policy_aged_base(base_ns: u64, now: u64, wait_ns: u64) -> u64;
     fn policy_is_long(service_ns: u64, k: *const Knobs) -> bool;
     static policy_max_width: u32;
@@ -200,6 +215,10 @@ extern "C" {
     fn policy_limit_refill_ns(budget_ns: i64, periods: u64, quota_ns: u64, burst_ns: u64) -> u64;
     fn policy_limit_slice_ns(budget_ns: i64, slice_ns: u64) -> u64;
     fn policy_limit_released(budget_ns: i64, slice_ns: u64) -> u64;
+    fn policy_memory_protects(room: *const Room, usage_pages: u64, level: u32) -> bool;
+    fn policy_memory_delay_ms(room: *const Room, usage_pages: u64) -> u32;
+    static policy_memory_delay_min_ms: u32;
+    static policy_memory_delay_max_ms: u32;
     fn policy_before(a: u64, b: u64) -> bool;
     fn policy_comm_equal(a: *const c_char, b: *const c_char) -> bool;
     fn policy_glob(glob: *const c_char, name: *const c_char, max_steps: u32, steps: *mut u32) -> u32;
@@ -260,6 +279,26 @@ pub fn long_key(now: u64, qos: Qos, k: &Knobs) -> u64 {
 /// `rank_long_wait_ns()`.
 pub fn long_wait_ns(qos: Qos, k: &Knobs) -> u64 {
     unsafe { policy_long_wait_ns(qos, k) }
+}
+
+/// `rank_wait_bound_ns()`.
+pub fn wait_bound_ns(k: &Knobs) -> u64 {
+    unsafe { policy_wait_bound_ns(k) }
+}
+
+/// `rank_waits_since_ns()`.
+pub fn waits_since_ns(queued_ns: u64, free_ns: u64) -> u64 {
+    unsafe { policy_waits_since_ns(queued_ns, free_ns) }
+}
+
+/// `rank_has_aged()`.
+pub fn has_aged(now: u64, queued_ns: u64, free_ns: u64, qos: Qos, k: &Knobs) -> bool {
+    unsafe { policy_has_aged(now, queued_ns, free_ns, qos, k) }
+}
+
+/// `rank_aged_turn_ns()`.
+pub fn aged_turn_ns(turn_ns: u64, round_ns: u64, k: &Knobs) -> u64 {
+    unsafe { policy_aged_turn_ns(turn_ns, round_ns, k) }
 }
 
 /// `rank_aged_base()`.
@@ -366,6 +405,21 @@ pub fn limit_slice_ns(budget_ns: i64, slice_ns: u64) -> u64 {
 /// `limit_released()`.
 pub fn limit_released(budget_ns: i64, slice_ns: u64) -> u64 {
     unsafe { policy_limit_released(budget_ns, slice_ns) }
+}
+
+/// `memory_protects()`.
+pub fn memory_protects(room: &Room, usage_pages: u64, level: u32) -> bool {
+    unsafe { policy_memory_protects(room, usage_pages, level) }
+}
+
+/// `memory_delay_ms()`.
+pub fn memory_delay_ms(room: &Room, usage_pages: u64) -> u32 {
+    unsafe { policy_memory_delay_ms(room, usage_pages) }
+}
+
+/// The shortest and the longest delay there is, in ms.
+pub fn memory_delays_ms() -> (u32, u32) {
+    unsafe { (policy_memory_delay_min_ms, policy_memory_delay_max_ms) }
 }
 
 /// `rank_before()`.

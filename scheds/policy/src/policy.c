@@ -15,6 +15,7 @@ enum { false, true };
 #include "sandbox.h"
 #include "share.h"
 #include "limit.h"
+#include "memory.h"
 
 /* lib.rs has a struct of the same layout: a knob more is one more there. */
 _Static_assert(sizeof(struct rank_knobs) == 10 * sizeof(u64), "struct Knobs");
@@ -65,6 +66,26 @@ u64 policy_long_key(u64 now, u32 qos, const struct rank_knobs *k)
 u64 policy_long_wait_ns(u32 qos, const struct rank_knobs *k)
 {
 	return rank_long_wait_ns(qos, k);
+}
+
+u64 policy_wait_bound_ns(const struct rank_knobs *k)
+{
+	return rank_wait_bound_ns(k);
+}
+
+u64 policy_waits_since_ns(u64 queued_ns, u64 free_ns)
+{
+	return rank_waits_since_ns(queued_ns, free_ns);
+}
+
+bool policy_has_aged(u64 now, u64 queued_ns, u64 free_ns, u32 qos, const struct rank_knobs *k)
+{
+	return rank_has_aged(now, queued_ns, free_ns, qos, k);
+}
+
+u64 policy_aged_turn_ns(u64 turn_ns, u64 round_ns, const struct rank_knobs *k)
+{
+	return rank_aged_turn_ns(turn_ns, round_ns, k);
 }
 
 u64 policy_aged_base(u64 base_ns, u64 now, u64 wait_ns)
@@ -257,3 +278,16 @@ u32 policy_sandbox_phase(u32 phase, u64 ran_ns, u64 tick_ns, u32 *quiet)
 
 const u32 policy_sandbox_name_len = SANDBOX_NAME_LEN;
 const u32 policy_sandbox_quiet_ticks = SANDBOX_QUIET_TICKS;
+
+bool policy_memory_protects(const struct agent_room *room, u64 usage_pages, u32 level)
+{
+	return memory_protects(room, usage_pages, level);
+}
+
+u32 policy_memory_delay_ms(const struct agent_room *room, u64 usage_pages)
+{
+	return memory_delay_ms(room, usage_pages);
+}
+
+const u32 policy_memory_delay_min_ms = MEMORY_DELAY_MIN_MS;
+const u32 policy_memory_delay_max_ms = MEMORY_DELAY_MAX_MS;

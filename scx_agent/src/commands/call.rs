@@ -6,6 +6,7 @@ use anyhow::{anyhow, Context, Result};
 use hook::Side;
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Longest JSON of a hook that is read, in bytes: a tool's output may be in it.
 const JSON_MAX: u64 = 32 << 20;
@@ -60,6 +61,10 @@ struct Options {
     /// The daemon's socket.
     #[arg(long, default_value = SOCKET)]
     socket: PathBuf,
+
+    /// Longest wait for the daemon in ms, after which the tag is lost: an agent waits for its hooks.
+    #[arg(long, value_name = "MS", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    wait_ms: u64,
 }
 
 /// # Errors
@@ -69,8 +74,9 @@ pub fn run(args: &Args) -> Result<()> {
         SideArgs::Begin(o) => (Side::Begin, o),
         SideArgs::End(o) => (Side::End, o),
     };
+    let patience = Duration::from_millis(o.wait_ms);
     if o.id.is_none() && o.command.is_none() && o.tool.is_none() && o.pid.is_none() {
-        if let Err(e) = read_hook(side).and_then(|m| client::send(&o.socket, &m)) {
+        if let Err(e) = read_hook(side).and_then(|m| client::send(&o.socket, &m, patience)) {
             eprintln!("scx_agent: {e:#}");
         }
         return Ok(());
@@ -85,7 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         command: o.command.clone(),
     };
     message.check().map_err(|e| anyhow!(e))?;
-    println!("{}", client::send(&o.socket, &message)?);
+    println!("{}", client::send(&o.socket, &message, patience)?);
     Ok(())
 }
 

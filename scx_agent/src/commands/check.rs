@@ -3,7 +3,7 @@
 
 use super::ask;
 use crate::kernel::Types;
-use crate::memory::PROBED;
+use crate::memory::{Variant, PROBED};
 use crate::preflight::{Host, Need};
 use anyhow::{bail, Result};
 use scx_utils::compat::{malformed_scx_kfuncs, struct_has_field};
@@ -105,6 +105,7 @@ fn types() -> Vec<Line> {
              1.26), so that no scheduler loads; boot another kernel"
         )),
     };
+    let ops = Variant::of_kernel();
     vec![
         line("kfuncs", true, kfuncs),
         option(
@@ -115,8 +116,8 @@ fn types() -> Vec<Line> {
         ),
         option(
             "memory struct_ops",
-            has("memcg_bpf_ops", "below_low"),
-            "the kernel offers memcg_bpf_ops; scx_agent does not use it yet",
+            ops.is_some(),
+            &ops.map(|v| format!("agents are protected and delayed by {}", v.name())).unwrap_or_default(),
             "no memcg_bpf_ops, as in every released kernel: memory.high does the work",
         ),
     ]

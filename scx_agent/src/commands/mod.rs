@@ -14,6 +14,7 @@ mod pause;
 mod record;
 mod reload;
 mod report;
+pub mod restore;
 mod set;
 mod status;
 mod top;
@@ -40,6 +41,7 @@ pub enum Command {
     Record(record::RecordArgs),
     Replay(record::ReplayArgs),
     Report(report::Args),
+    Restore(restore::Args),
     Resume(pause::ResumeArgs),
     Set(set::Args),
     Status(status::Args),
@@ -66,6 +68,7 @@ impl Command {
             Command::Record(args) => record::record(args),
             Command::Replay(args) => record::replay(args),
             Command::Report(args) => report::run(args),
+            Command::Restore(args) => restore::run(args),
             Command::Resume(args) => pause::resume(args),
             Command::Set(args) => set::run(args),
             Command::Status(args) => status::run(args),

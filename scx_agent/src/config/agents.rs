@@ -18,7 +18,10 @@ const LISTS: [(&str, &str); 5] = [
 ];
 
 /// What all agents of a kind may have: of those that it names, each is said to have it.
-const RULES: [(&str, &str); 2] = [("qos", "agent_qos"), ("weight", "agent_weights")];
+const RULES: [(&str, &str); 3] =
+    [("qos", "agent_qos"), ("weight", "agent_weights"), ("cpu_budget_s", "agent_budgets")];
+/// Those of them that are numbers.
+const NUMBERS: [&str; 2] = ["weight", "cpu_budget_s"];
 /// How those that a list names are called in such a rule.
 const NAMED: [(&str, &str); 3] =
     [("agent_cgroups", ""), ("agent_containers", "container:"), ("agent_labels", "label:")];
@@ -130,7 +133,7 @@ fn texts(
         let at = item.span().start;
         let text = match item.get_ref() {
             DeValue::String(s) => Some(s.to_string()),
-            DeValue::Integer(n) if key == "weight" => Some(n.to_string()),
+            DeValue::Integer(n) if NUMBERS.contains(&key) => Some(n.to_string()),
             _ => None,
         };
         match (text, item.get_ref()) {

@@ -34,7 +34,10 @@ fn the_example_says_the_defaults() {
                 .any(|key| key.name == k && v != key.placeholder && v != format!("\"{}\"", key.placeholder))
         })
     };
-    let said: Vec<&str> = example().leak().lines().filter(is_default).map(|l| &l[1..]).collect();
+    // What a kind of agents may have is no key.
+    let text = example();
+    let (own, _) = text.split_once("#[agents.").unwrap();
+    let said: Vec<&str> = own.lines().filter(is_default).map(|l| &l[1..]).collect();
     // Those without a default can only be described.
     let unset =
         |k: &&keys::Key| k.default.is_none() && matches!(k.kind, Kind::Text | Kind::Number | Kind::Seconds);
@@ -97,7 +100,7 @@ fn agents_of_ones_own_add_up() {
 
 #[test]
 fn a_kind_of_agents_has_a_class_and_a_weight() {
-    let kind = "agent_qos = ['agents/*=interactive']\n[agents.batch]\nqos = 'background'\nweight = 20\n\
+    let kind = "agent_qos = ['agents/*=interactive']\n[agents.batch]\nqos = 'background'\nweight = 20\ncpu_budget_s = 60\n\
                 cgroups = ['batch/*']\ncontainers = 'ci-*'\nlabels = ['tier=batch']";
     let dir = folder("classes", &[("config.toml", kind)]);
     let c = config(&dir, &[]).unwrap();
@@ -107,6 +110,7 @@ fn a_kind_of_agents_has_a_class_and_a_weight() {
     assert_eq!(of("agent_qos")[0], "agents/*=interactive");
     assert_eq!(of("agent_qos")[1..], with("background"));
     assert_eq!(of("agent_weights"), with("20"));
+    assert_eq!(of("agent_budgets"), with("60"));
     assert_eq!(c.opts.qos.agent_qos.len(), 4);
     fs::remove_dir_all(dir).unwrap();
 }

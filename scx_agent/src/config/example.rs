@@ -25,7 +25,8 @@ const AGENTS: &str = "
 # /proc/PID/comm), for one that runs in node, bun, deno or python a word of its script's path or
 # module, and the cgroups that are agents of this kind, if they are not containers. With cgroups
 # named, here or above, only those that are named are agents. Containers are agents by name or by
-# label as well. All that are named may have a class and a weight: see agent_qos. (restart)
+# label as well. All that are named may have a class, a weight and a budget of CPU time: see agent_qos,
+# agent_weights and agent_budgets, for which a reload is enough. (restart)
 #[agents.example]
 #comms = [\"example-agent\"]
 #args = [\"example-agent\"]
@@ -34,6 +35,7 @@ const AGENTS: &str = "
 #labels = [\"com.example.role=agent\"]
 #qos = \"background\"
 #weight = 50
+#cpu_budget_s = 7200
 ";
 
 /// A file with every key, its description and its default, commented out.

@@ -69,6 +69,7 @@ fn each_problem_names_file_line_key_and_what_to_do() {
         ("[agents.x]\ncgroups = 'x/*'\nqos = 'fast'", "f.toml:3: qos: \"fast\" is no class: interactive, standard or background"),
         ("[agents.x]\ncgroups = 'x/*'\nqos = ['standard', 'background']", "f.toml:3: qos: expected one value"),
         ("[agents.x]\ncgroups = 'x/*'\nweight = 0", "f.toml:3: weight: \"0\" is no weight: 1 to 10000, or `cgroup` for that of its cgroup"),
+        ("[agents.x]\ncgroups = 'x/*'\ncpu_budget_s = -5", "f.toml:3: cpu_budget_s: \"-5\" is no budget: seconds of CPU time, 0 for none"),
         (
             "[agents.x]\ncgroups = '/'",
             "f.toml:2: cgroups: the root cgroup cannot be an agent; name cgroups below it, such as agents/*",

@@ -13,10 +13,20 @@ use std::error::Error;
 const NOT_KEYS: &[&str] =
     &["config", "help", "help_stats", "memory_guard", "monitor", "restore_memory", "version"];
 
-/// True if a running scheduler takes the key over when it is told to reload: how much it says, and
-/// the tunables of the memory controller, which are handed over as a whole.
+/// What a running scheduler takes over when it is told to reload, beside what begins with `mem_`: how much it
+/// says, the tunables of the memory controller, and what agents have, each of which is handed over as a whole.
+const LIVE: &[&str] = &[
+    "verbose",
+    "idle_after",
+    "agent_qos",
+    "agent_weights",
+    "agent_budgets",
+    "cpu_budget_s",
+    "cpu_budget_window",
+];
+
 fn is_live(name: &str) -> bool {
-    name == "verbose" || name == "idle_after" || name.starts_with("mem_")
+    LIVE.contains(&name) || name.starts_with("mem_")
 }
 
 /// What a key's value is.
@@ -155,7 +165,7 @@ mod tests {
     fn every_option_is_a_key_or_known_not_to_be() {
         let keys = keys();
         let ids: Vec<_> = Opts::command().get_arguments().map(|a| a.get_id().to_string()).collect();
-        for name in NOT_KEYS.iter().filter(|n| **n != "help") {
+        for name in NOT_KEYS.iter().chain(LIVE).filter(|n| **n != "help") {
             assert!(ids.iter().any(|i| i == name), "{name} is no option");
         }
         for (name, live) in [
@@ -163,6 +173,9 @@ mod tests {
             ("mem_reserve_mb", true),
             ("idle_after", true),
             ("verbose", true),
+            ("agent_qos", true),
+            ("cpu_budget_window", true),
+            ("background_cpus", false),
             ("no_memory", false),
             ("slice_us", false),
             ("agent_cgroups", false),

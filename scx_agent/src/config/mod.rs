@@ -205,6 +205,7 @@ impl Config {
         }
         self.opts.verbose = new.opts.verbose;
         self.opts.memory.take_over(new.opts.memory);
+        self.opts.qos.take_over(new.opts.qos);
     }
 
     /// The keys whose values differ from those of `old`: those that a reload applies, and those that

@@ -15,7 +15,8 @@ marked *reload* are applied by `scx_agent reload`; the others hold after a resta
 
 `scx_agent config check` says what is wrong with the files, `scx_agent config show` what is in force and
 which line says so. Kinds of agents of your own are tables `[agents.NAME]` with `comms` (of their
-framework) and `cgroups` (globs): see README; with `qos` and `weight` those that it names have them.
+framework) and `cgroups` (globs): see README; with `qos`, `weight` and
+`cpu_budget_s` those that it names have them.
 ";
 
 /// The document.

@@ -11,7 +11,7 @@ use crate::kernel::{Kernel, Named};
 use crate::qos::{self, Setting};
 use crate::questions::Waker;
 use anyhow::{bail, Context, Result};
-use crossbeam::channel::{unbounded, Receiver, Sender};
+use crossbeam::channel::{never, unbounded, Receiver, Sender};
 use log::{debug, info, warn};
 use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
@@ -24,12 +24,18 @@ use std::time::Duration;
 /// How long until a socket that was not there, or is no more, is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 
+/// Cgroups of containers, and what is said of each.
+type Settings = Receiver<(u64, Setting)>;
+
 /// The threads; dropping it ends them.
-#[derive(Debug)]
 pub struct Watch {
-    _watchers: Vec<Watcher>,
+    watchers: Vec<Watcher>,
     /// Cgroups of containers of which [`qos::Options`] say something.
-    pub settings: Receiver<(u64, Setting)>,
+    pub settings: Settings,
+    options: Options,
+    cgroup_root: PathBuf,
+    kernel: Kernel,
+    waker: Waker,
 }
 
 #[derive(Debug)]
@@ -58,19 +64,46 @@ impl Watch {
         kernel: &Kernel,
         waker: &Waker,
     ) -> Result<Watch> {
-        let wanted = options.wanted() || qos.ask_containers();
-        let sockets = if wanted { options.sockets() } else { Vec::new() };
+        let mut watch = Watch {
+            watchers: Vec::new(),
+            settings: never(),
+            options: options.clone(),
+            cgroup_root: cgroup_root.into(),
+            kernel: kernel.clone(),
+            waker: waker.clone(),
+        };
+        (watch.watchers, watch.settings) = watch.threads(qos)?;
+        Ok(watch)
+    }
+
+    /// As at the start, with other words of `qos`: what it says of each container is told again. If that cannot
+    /// be, which is said, the old ones stay.
+    pub fn look_again(&mut self, qos: &qos::Options) {
+        match self.threads(qos) {
+            Ok((watchers, settings)) => {
+                self.settings = settings;
+                let before = std::mem::replace(&mut self.watchers, watchers);
+                // One may just be waiting for an answer.
+                std::thread::spawn(|| drop(before));
+            }
+            Err(e) => warn!("containers have the classes, weights and budgets of before: {e:#}"),
+        }
+    }
+
+    fn threads(&self, qos: &qos::Options) -> Result<(Vec<Watcher>, Settings)> {
+        let wanted = self.options.wanted() || qos.ask_containers();
+        let sockets = if wanted { self.options.sockets() } else { Vec::new() };
         let (tell, settings) = unbounded();
         let start = |socket: PathBuf| {
             let open = Arc::new(Mutex::new(Open::default()));
             let see = See {
                 socket,
-                options: options.clone(),
+                options: self.options.clone(),
                 qos: qos.clone(),
                 tell: tell.clone(),
-                waker: waker.clone(),
-                cgroup_root: cgroup_root.into(),
-                kernel: kernel.clone(),
+                waker: self.waker.clone(),
+                cgroup_root: self.cgroup_root.clone(),
+                kernel: self.kernel.clone(),
                 open: open.clone(),
             };
             let thread = std::thread::Builder::new()
@@ -79,7 +112,7 @@ impl Watch {
                 .context("cannot start a thread")?;
             Ok(Watcher { open, thread: Some(thread) })
         };
-        Ok(Watch { _watchers: sockets.into_iter().map(start).collect::<Result<_>>()?, settings })
+        Ok((sockets.into_iter().map(start).collect::<Result<_>>()?, settings))
     }
 }
 
@@ -161,7 +194,8 @@ impl See {
         let container = api::inspect(&self.socket, id)?;
         let named = self.options.names(container.name(), |key| container.label(key));
         let setting = self.qos.of_container(container.name(), |key| container.label(key));
-        if !named && setting == Setting::default() {
+        let asked = self.qos.ask_containers();
+        if !named && !asked {
             return Ok(());
         }
         // It may have ended already.
@@ -173,8 +207,9 @@ impl See {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(e) => return Err(e).with_context(|| format!("cannot look at {}", cgroup.display())),
         };
-        if setting != Setting::default() {
-            // The main loop has ended, or takes it.
+        if asked {
+            // Also that nothing is said of it: settings of before a reload may have. The main loop has ended,
+            // or takes it.
             let _ = self.tell.send((cgroup_id, setting));
             self.waker.wake();
         }

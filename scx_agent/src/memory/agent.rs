@@ -6,6 +6,7 @@ use super::journal::{Entry, Journal};
 use super::knobs::Cgroup;
 use super::limit::Limit;
 use super::policy::{Bounds, Tunables};
+use super::retry::Retry;
 use crate::agents::Phase;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +16,7 @@ use std::time::{Duration, Instant};
 /// Longest time between two looks at an agent that waits and does not change: if it runs into its limit
 /// meanwhile, it says so.
 const PAUSE_MAX: Duration = Duration::from_secs(16);
-/// First pause after a reclaim that found too little, doubled each time up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest pause after a reclaim that found too little.
 const RETRY_MAX: Duration = Duration::from_secs(32);
 
 /// Why memory.high was not set.
@@ -144,8 +144,8 @@ pub struct Agent {
     pause: Duration,
     /// A reclaim job is under way; cleared by its answer.
     pub reclaiming: bool,
-    pub reclaim_at: Instant,
-    retry: Duration,
+    /// When to reclaim again.
+    pub retry: Retry,
     /// Lets a reclaim job go on.
     pub wanted: Arc<AtomicBool>,
 }
@@ -173,8 +173,7 @@ impl Agent {
             review_at: now,
             pause: Duration::ZERO,
             reclaiming: false,
-            reclaim_at: now,
-            retry: RETRY_MIN,
+            retry: Retry::new(now, RETRY_MAX),
             wanted: Arc::new(AtomicBool::new(true)),
         }
     }
@@ -189,8 +188,8 @@ impl Agent {
         self.had_tool |= to == Phase::Tool;
         (self.phase, self.since) = (to, now);
         (self.looked, self.high_events, self.grew) = (None, None, None);
-        (self.review_at, self.reclaim_at) = (now, now);
-        (self.pause, self.retry) = (Duration::ZERO, RETRY_MIN);
+        (self.review_at, self.pause) = (now, Duration::ZERO);
+        self.retry.anew(now);
     }
 
     /// Notes what an agent without a baseline has as its burst begins.
@@ -213,12 +212,6 @@ impl Agent {
             false => (self.pause * 2).clamp(Duration::from_secs(1), PAUSE_MAX),
         };
         self.review_at = now + self.pause;
-    }
-
-    /// When to reclaim again after a job that found too little.
-    pub fn reclaim_later(&mut self, now: Instant) {
-        self.reclaim_at = now + self.retry;
-        self.retry = (self.retry * 2).min(RETRY_MAX);
     }
 
     /// What limits of this agent must respect. Before its first wait, what it had when its burst

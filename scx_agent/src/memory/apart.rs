@@ -105,12 +105,17 @@ impl Controller {
         self.forget_place(Change::Divided, id);
     }
 
-    /// Holds a burst to `high`: its calls where they have cgroups of their own, else the agent as a whole.
+    /// Holds a burst to `high`: its calls where they have cgroups of their own, else the agent as a whole, by
+    /// the kernel's programs where there are some.
     pub(super) fn hold(&mut self, id: u64, high: Limit, rule: &str) {
         match self.agents.get(&id).map(|a| a.apart) {
             Some(Apart::Yes) => {
                 self.set(id, None, "its calls are held, and not it");
                 self.hold_calls(id, high, rule);
+            }
+            _ if self.delays(id) => {
+                self.set(id, None, "its charges are delayed instead");
+                self.delay_over(id, high, rule);
             }
             _ => self.set(id, Some(high), rule),
         }

@@ -2,7 +2,7 @@
 //! The controller's thread: phases come in as the kernel half reports them, limits go out at once;
 //! what has to be watched is looked at on a timer.
 
-use super::agent::{Agent, Trouble};
+use super::agent::Agent;
 use super::apart::Separation;
 use super::events::Watcher;
 use super::guard::Guard;
@@ -15,6 +15,8 @@ use super::message::Message;
 use super::pause::Paused;
 use super::policy::Tunables;
 use super::restore::restore;
+use super::room::Rooms;
+use super::struct_ops::Variant;
 use super::worker::{Job, Why};
 use super::Counters;
 use crate::agents::Phase;
@@ -30,9 +32,6 @@ use std::time::{Duration, Instant};
 const TICK_BUSY: Duration = Duration::from_millis(250);
 /// The same while nothing but settled waits is there.
 const TICK_IDLE: Duration = Duration::from_secs(1);
-
-/// Knobs that are checked in [`TICK_IDLE`]: where there are more, each has its turn later.
-const CHECKED: usize = 128;
 
 /// Least time between two rounds of sharing, however many calls begin.
 const SHARE_MIN: Duration = Duration::from_millis(50);
@@ -51,6 +50,10 @@ pub struct Controller {
     /// Those that an operator has paused, by cgroup.
     pub paused: BTreeMap<u64, Paused>,
     pub idle: Idle,
+    /// The interface to let programs control memory that the kernel has.
+    pub variant: Option<Variant>,
+    /// What those programs are told; None where there are none.
+    pub rooms: Option<Rooms>,
     pub host: Host,
     pub pressed: bool,
     /// When the knobs were last checked for values of others.
@@ -103,7 +106,10 @@ impl Controller {
             Message::Found { id, name } => self.found(id, name, now),
             Message::Gone { id } => self.gone(id),
             Message::Phase { id, to, at } => self.phase(id, to, at),
-            Message::Kernel(kernel) => self.kernel(kernel),
+            Message::Kernel(kernel) => {
+                self.load_rooms(&kernel);
+                self.kernel(kernel);
+            }
             Message::Call { id, call, pid } => {
                 self.call(id, pid);
                 self.call_apart(id, call, pid);
@@ -142,6 +148,7 @@ impl Controller {
                 let mut agent = Agent::new(name, cgroup, now);
                 agent.watched = watched;
                 self.agents.insert(id, agent);
+                self.attach_room(id);
             }
             Ok(_) => info!("memory: agent {name:?} has no memory.high: left alone"),
             Err(e) if is_gone(&e) => debug!("memory: agent {name:?} is gone already"),
@@ -149,11 +156,12 @@ impl Controller {
         }
     }
 
-    fn gone(&mut self, id: u64) {
+    pub(super) fn gone(&mut self, id: u64) {
         if let Some(a) = self.agents.remove(&id) {
             a.wanted.store(false, Ordering::Relaxed);
             debug!("memory: agent {:?} is gone", a.name);
         }
+        self.detach_room(id);
         self.forget_paused(id);
         self.gone_apart(id);
         for forgotten in [self.journal.forget(id), self.journal.forget_oom(id)] {
@@ -167,11 +175,12 @@ impl Controller {
     fn phase(&mut self, id: u64, to: Phase, at: Instant) {
         let Some(a) = self.agents.get_mut(&id) else { return };
         a.enter(to, at);
+        self.open_room(id);
         match to {
             Phase::LlmWait => (),
             Phase::Framework => self.set(id, None, "the framework is never held"),
             Phase::Tool if self.pressed && at >= self.shared + SHARE_MIN => {
-                a.note_entry();
+                self.agents.get_mut(&id).map(Agent::note_entry);
                 self.share();
             }
             Phase::Tool => {
@@ -220,6 +229,9 @@ impl Controller {
         }
         if now >= self.checked + TICK_IDLE {
             self.checked = now;
+            if let Some(guard) = &mut self.guard {
+                guard.check();
+            }
             self.check_knobs();
             let unwatched = self.agents.iter().filter(|(_, a)| !a.watched).map(|(id, a)| (*id, a.phase));
             for (id, phase) in unwatched.collect::<Vec<_>>() {
@@ -235,6 +247,7 @@ impl Controller {
             let phase = self.agents.get(&id).map(|a| a.phase);
             if phase != Some(Phase::Tool) || !self.pressed {
                 self.hold_calls(id, Limit::Max, "no pressure: bursts are open");
+                self.delay_over(id, Limit::Max, "no pressure: bursts are open");
             }
             match phase {
                 Some(Phase::LlmWait) => self.review(id, now),
@@ -243,6 +256,7 @@ impl Controller {
                 Some(Phase::Tool) if !self.pressed => self.set(id, None, "no pressure: bursts are open"),
                 _ => (),
             }
+            self.tell_room(id);
         }
         if self.pressed {
             self.share();
@@ -252,87 +266,10 @@ impl Controller {
         self.counters.limited.store(limited, Ordering::Relaxed);
     }
 
-    /// Notices what others have written, and the end of the guard.
-    fn check_knobs(&mut self) {
-        if let Some(guard) = &mut self.guard {
-            guard.check();
-        }
-        let written = self.agents.iter().filter(|(_, a)| a.knob.last().is_some() && !a.knob.foreign);
-        let mut ids: Vec<u64> = written.map(|(id, _)| *id).collect();
-        let begin = ids.partition_point(|id| *id < self.check_from);
-        ids.rotate_left(begin);
-        self.check_from = ids.get(CHECKED).copied().unwrap_or(0);
-        ids.truncate(CHECKED);
-        for id in ids {
-            let Some(a) = self.agents.get_mut(&id) else { continue };
-            if let Err(e) = a.knob.check(&a.cgroup, &mut self.journal) {
-                self.trouble(id, e);
-            }
-        }
-    }
-
     /// A cgroup is not changed any more, or not there.
     pub(super) fn forget_place(&mut self, change: Change, id: u64) {
         if let Err(e) = self.journal.forget_place(change, id) {
             warn!("memory: {e:#}");
-        }
-    }
-
-    /// Sets an agent's memory.high, None for the original, and says so.
-    pub(super) fn set(&mut self, id: u64, to: Option<Limit>, rule: &str) {
-        let Some(a) = self.agents.get_mut(&id) else { return };
-        if a.knob.broken && to.is_some() {
-            return;
-        }
-        match a.knob.set(&a.cgroup, &mut self.journal, to) {
-            Ok(None) => (),
-            Ok(Some(old)) => {
-                self.counters.high_writes.fetch_add(1, Ordering::Relaxed);
-                let new = a.knob.last().unwrap_or(old);
-                info!(
-                    SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = rule,
-                    SCX_AGENT_KNOB = "memory.high", SCX_AGENT_OLD:% = old, SCX_AGENT_NEW:% = new;
-                    "memory: agent {:?}: {:?}: rule {rule:?}: current {}, baseline {}, host has {}, PSI {:.1} %: \
-                     memory.high {old} -> {new}, {} ms into the phase",
-                    a.name,
-                    a.phase,
-                    mb(a.current),
-                    mb(a.baseline.unwrap_or(0)),
-                    mb(self.host.available),
-                    self.host.some_avg10,
-                    a.since.elapsed().as_micros() as f64 / 1e3
-                );
-            }
-            Err(e) => self.trouble(id, e),
-        }
-    }
-
-    /// Says what went wrong with an agent, once.
-    pub(super) fn trouble(&mut self, id: u64, trouble: Trouble) {
-        let Some(a) = self.agents.get_mut(&id) else { return };
-        match trouble {
-            Trouble::Io(e) if is_gone(&e) => self.gone(id),
-            Trouble::Foreign { found, left } => {
-                self.counters.foreign.fetch_add(1, Ordering::Relaxed);
-                a.wanted.store(false, Ordering::Relaxed);
-                warn!(
-                    SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_RULE = "foreign", SCX_AGENT_KNOB = "memory.high",
-                    SCX_AGENT_OLD:% = left, SCX_AGENT_NEW:% = found;
-                    "memory: agent {:?}: memory.high is {found} and not {left} as we left it: somebody else sets it, \
-                     so it is left alone from now on",
-                    a.name
-                );
-            }
-            Trouble::Journal(e) if !a.knob.broken => {
-                a.knob.broken = true;
-                warn!("memory: agent {:?}: {e:#}; its limit is not lowered any more", a.name);
-            }
-            Trouble::Io(e) if !a.knob.broken => {
-                a.knob.broken = true;
-                warn!("memory: agent {:?}: {e}; its limit is not lowered any more", a.name);
-            }
-            Trouble::Journal(e) => debug!("memory: agent {:?}: {e:#}", a.name),
-            Trouble::Io(e) => debug!("memory: agent {:?}: {e}", a.name),
         }
     }
 }
@@ -342,12 +279,13 @@ impl Drop for Controller {
         for a in self.agents.values() {
             a.wanted.store(false, Ordering::Relaxed);
         }
-        // It must not go on beside this.
+        // They must not go on beside this.
         self.separation = None;
+        self.drop_rooms();
         let sum = restore(&mut self.journal, &self.root);
         match sum.failed {
             0 => info!("memory: {}", sum.sentence()),
-            _ => warn!("memory: {}: run `scx_agent --restore-memory` once it can be", sum.sentence()),
+            _ => warn!("memory: {}: run `scx_agent restore` once it can be", sum.sentence()),
         }
         // Otherwise the guard has another try.
         if let Some(guard) = self.guard.take().filter(|_| sum.failed == 0) {

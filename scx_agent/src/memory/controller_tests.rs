@@ -3,6 +3,7 @@
 use super::super::knobs::tests::fake;
 use super::super::limit::MB;
 use super::super::over_high::OverHigh;
+use super::super::policy::tests::tunables;
 use super::super::worker::Reclaimed;
 use super::*;
 use crate::agents::monotonic_ns;
@@ -34,15 +35,7 @@ fn scarce() -> anyhow::Result<Host> {
 fn bench(name: &str, current_mb: u64) -> Bench {
     let (root, id) = fake(name, current_mb * MB);
     let (tx, jobs) = unbounded();
-    let tunables = Tunables {
-        slack_pct: 25,
-        slack_min: 64 * MB,
-        settle: Duration::from_secs(1),
-        reserve: 512 * MB,
-        pressure_pct: 10.0,
-        oom_adj: 500,
-        idle_after: None,
-    };
+    let tunables = tunables();
     let now = Instant::now();
     let mut c = Controller {
         tunables,
@@ -54,6 +47,8 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         agents: BTreeMap::new(),
         paused: BTreeMap::new(),
         idle: Idle::default(),
+        variant: None,
+        rooms: None,
         host: plenty().unwrap(),
         pressed: false,
         checked: now,

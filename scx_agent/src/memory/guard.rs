@@ -56,7 +56,7 @@ impl Guard {
     pub fn check(&mut self) {
         if !self.missed && !matches!(self.child.try_wait(), Ok(None)) {
             self.missed = true;
-            warn!("memory: the guard was killed: after kill -9, run `scx_agent --restore-memory`");
+            warn!("memory: the guard was killed: after kill -9, run `scx_agent restore`");
         }
     }
 
@@ -104,6 +104,6 @@ fn restore_for(daemon: u32, run_dir: &Path, cgroup_root: &Path) -> Result<()> {
         }
         return Ok(());
     }
-    warn!("memory: scx_agent ended without a word, but its lock is held: run `scx_agent --restore-memory`");
+    warn!("memory: scx_agent ended without a word, but its lock is held: run `scx_agent restore`");
     Ok(())
 }

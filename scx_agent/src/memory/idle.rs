@@ -5,22 +5,20 @@
 
 use super::controller::Controller;
 use super::limit::{mb, MB};
+use super::retry::Retry;
 use super::worker::{Job, Reclaimed, Why};
 use crate::agents::Phase;
 use log::info;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Bytes that are reclaimed at a time, from one agent at a time.
-const STEP: u64 = 64 * MB;
 /// Who uses less has nothing worth a step.
 const LEAST: u64 = 16 * MB;
 /// Time over which an agent's CPU use is looked at before a step.
 const LOOK: Duration = Duration::from_secs(2);
 /// Share of that time on one CPU from which an agent does something, whatever its phase says.
 const BUSY_PCT: u128 = 1;
-/// Pause after a step that found too little, doubled each time up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest pause after a step that found too little.
 const RETRY_MAX: Duration = Duration::from_secs(64);
 
 /// What is known of one agent that waits for long enough.
@@ -32,9 +30,8 @@ struct Look {
     at: Instant,
     cpu_us: u64,
     verdict: Verdict,
-    /// The next step is not to be before this.
-    next_at: Instant,
-    retry: Duration,
+    /// When the next step may be.
+    retry: Retry,
 }
 
 /// Whether an agent does something.
@@ -48,7 +45,7 @@ enum Verdict {
 
 impl Look {
     fn new(since: Instant, cpu_us: u64, now: Instant) -> Look {
-        Look { since, at: now, cpu_us, verdict: Verdict::Unknown, next_at: now, retry: RETRY_MIN }
+        Look { since, at: now, cpu_us, verdict: Verdict::Unknown, retry: Retry::new(now, RETRY_MAX) }
     }
 
     /// Whether it is time for another look.
@@ -67,11 +64,9 @@ impl Look {
     /// Notes what came of a step: before the next one there is a new look.
     fn stepped(&mut self, found_all: bool, now: Instant) {
         self.verdict = Verdict::Unknown;
-        if found_all {
-            (self.next_at, self.retry) = (now, RETRY_MIN);
-        } else {
-            self.next_at = now + self.retry;
-            self.retry = (self.retry * 2).min(RETRY_MAX);
+        match found_all {
+            true => self.retry.anew(now),
+            false => self.retry.later(now),
         }
     }
 }
@@ -84,6 +79,11 @@ pub struct Idle {
 }
 
 impl Idle {
+    /// True if all that the agent with cgroup `id` has is being reclaimed.
+    pub fn takes_from(&self, id: u64) -> bool {
+        self.reclaiming == Some(id)
+    }
+
     /// True if nobody is looked at, as there is no pressure or nobody idle.
     #[cfg(test)]
     pub fn is_none(&self) -> bool {
@@ -117,15 +117,14 @@ impl Controller {
                 look.at(a.cgroup.cpu_us(), now);
             }
             let has_some = || a.cgroup.current().is_ok_and(|current| current >= LEAST);
-            if look.verdict == Verdict::Busy || now < look.next_at || a.reclaiming || !has_some() {
+            if look.verdict == Verdict::Busy || !look.retry.is_due(now) || a.reclaiming || !has_some() {
                 continue;
             }
             // Until that is known nobody else has a turn who has waited for less.
             if look.verdict == Verdict::Idle {
                 self.idle.reclaiming = Some(id);
                 let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
-                let _ =
-                    self.jobs.send(Job { cgroup, bytes: STEP, cache_only: false, wanted, why: Why::Idle });
+                let _ = self.jobs.send(Job::step(cgroup, wanted, Why::Idle));
             }
             return;
         }
@@ -170,14 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_nothing_is_asked_less_and_less() {
-        let now = Instant::now();
+    fn before_a_step_there_is_a_new_look_and_what_gives_nothing_waits() {
+        let mut now = Instant::now();
         let mut look = Look::new(now, 0, now);
         for s in [1, 2, 4, 8, 16, 32, 64, 64] {
+            now += LOOK;
+            look.at(0, now);
+            assert_eq!(look.verdict, Verdict::Idle);
             look.stepped(false, now);
-            assert_eq!(look.next_at, now + Duration::from_secs(s));
+            let at = now + Duration::from_secs(s);
+            assert!(look.retry.is_due(at) && !look.retry.is_due(at - Duration::from_nanos(1)), "{s} s");
+            assert_eq!(look.verdict, Verdict::Unknown);
         }
         look.stepped(true, now);
-        assert_eq!((look.next_at, look.retry), (now, RETRY_MIN));
+        assert_eq!(look.retry, Retry::new(now, RETRY_MAX));
     }
 }

@@ -8,7 +8,7 @@ use procfs::{FromBufRead, MemoryPressure};
 use rustix::fs::{openat, Mode, OFlags};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -83,6 +83,11 @@ impl Cgroup {
     /// True while there is a process in it or below it.
     pub fn is_populated(&self) -> bool {
         field(&self.read("cgroup.events").unwrap_or_default(), "populated") > 0
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
     }
 
     /// A path of one of its files that holds while this is open.

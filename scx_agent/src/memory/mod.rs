@@ -5,9 +5,10 @@
 //!
 //! Where the kernel has to kill all the same, tool calls go before their framework.
 //!
-//! `policy` decides, `controller` carries out (`waits` and `bursts`; `kills` and `oom` for who dies first; `apart`,
-//! `call_cgroups` and `subtree` for calls in cgroups of their own); `journal`,
-//! `restore` and `guard` see to it that every original value comes back whatever ends the daemon.
+//! `policy` decides, `controller` carries out (`waits` and `bursts`, by `high`; `room` where the kernel lets
+//! programs do it, which `struct_ops` loads; `kills` and `oom` for who dies first; `apart`, `call_cgroups` and
+//! `subtree` for calls in cgroups of their own); `journal`, `restore` and `guard` see to it that every original
+//! value comes back whatever ends the daemon.
 
 mod agent;
 mod apart;
@@ -16,6 +17,7 @@ mod call_cgroups;
 mod controller;
 mod events;
 mod guard;
+mod high;
 mod host;
 mod idle;
 mod journal;
@@ -29,7 +31,10 @@ mod over_high;
 mod pause;
 mod policy;
 mod restore;
+mod retry;
+mod room;
 mod rundir;
+mod struct_ops;
 mod subtree;
 mod waits;
 mod worker;
@@ -41,7 +46,9 @@ pub use oom::was_killed;
 pub use options::Options;
 pub use over_high::{OverHigh, PROBED};
 pub use rundir::make as run_dir;
+pub use struct_ops::Variant;
 
+use crate::privileges;
 use anyhow::{Context, Result};
 use apart::Separation;
 use call_cgroups::CallCgroups;
@@ -52,7 +59,7 @@ use guard::Guard;
 use host::Host;
 use idle::Idle;
 use journal::Journal;
-use log::{error, warn};
+use log::{error, info, warn};
 use restore::restore;
 use rundir::{RunDir, RUN_DIR};
 use std::collections::BTreeMap;
@@ -153,6 +160,9 @@ impl Memory {
         raise_file_limit();
         let (messages, inbox) = unbounded();
         let counters = Arc::new(Counters::default());
+        if Variant::of_kernel().is_none() {
+            info!("memory: this kernel has no memcg_bpf_ops, as none that is released: memory.high does the work");
+        }
         let controller = Controller {
             tunables: options.tunables()?,
             root: CGROUP_ROOT.into(),
@@ -163,6 +173,8 @@ impl Memory {
             agents: BTreeMap::new(),
             paused: BTreeMap::new(),
             idle: Idle::default(),
+            variant: Variant::of_kernel(),
+            rooms: None,
             host: Host::now()?,
             pressed: false,
             checked: Instant::now(),
@@ -181,9 +193,15 @@ impl Memory {
                 })
                 .ok(),
         };
+        let divides = if options.tool_cgroups { privileges::DELEGATED } else { privileges::NOTHING };
+        // Its programs are loaded again with the scheduler's, and attached to each new agent.
+        let loads = if Variant::of_kernel().is_some() { privileges::LOADING } else { privileges::NOTHING };
         let thread = std::thread::Builder::new()
             .name("memory".into())
-            .spawn(move || controller.run(&inbox))
+            .spawn(move || {
+                privileges::keep(privileges::WORKING.union(divides).union(loads));
+                controller.run(&inbox)
+            })
             .context("cannot start a thread")?;
         let link = Link { messages, counters };
         Ok(Some(Memory { link, thread: Some(thread), _run: run }))
@@ -209,11 +227,11 @@ pub fn host_now() -> Option<Host> {
     Host::now().ok()
 }
 
-/// `--restore-memory`.
+/// Puts back what a killed daemon has left changed, and says what that was.
 ///
 /// # Errors
 /// A daemon runs, or the journal cannot be understood, or a knob could not be put back.
-pub fn restore_and_exit() -> Result<()> {
+pub fn restore_left() -> Result<()> {
     if !rundir::has_journal(Path::new(RUN_DIR)) {
         println!("nothing to put back");
         return Ok(());
@@ -231,6 +249,7 @@ pub fn restore_and_exit() -> Result<()> {
 /// # Errors
 /// The journal cannot be read.
 pub fn guard(daemon: u32) -> Result<()> {
+    privileges::keep(privileges::RESTORING);
     guard::main(daemon, Path::new(RUN_DIR), Path::new(CGROUP_ROOT))
 }
 

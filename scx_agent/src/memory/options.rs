@@ -4,10 +4,10 @@
 use super::host;
 use super::limit::MB;
 use super::policy::Tunables;
+use crate::cli::parse_time;
 use crate::globs::Glob;
 use anyhow::Result;
 use clap::Args;
-use jiff::SignedDuration;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -63,27 +63,13 @@ pub struct Options {
     #[arg(long = "delegated-cgroup", value_name = "GLOB")]
     pub delegated_cgroups: Vec<Glob>,
 
-    /// Put back every memory.high and oom_score_adj that a killed scx_agent left changed, and exit: for a unit's
-    /// ExecStopPost.
-    #[arg(long)]
+    /// `scx_agent restore`, as it was called in units of earlier versions.
+    #[arg(long, hide = true)]
     pub restore_memory: bool,
 
     /// Be the process that does so when the daemon PID is killed.
     #[arg(long, hide = true, value_name = "PID")]
     pub memory_guard: Option<u32>,
-}
-
-/// A time of at least a second.
-///
-/// # Errors
-/// It is none, or a shorter one.
-fn parse_time(s: &str) -> std::result::Result<Duration, String> {
-    let told = |e: jiff::Error| format!("{e}: expected a time such as 30m, 90s or 1h 30m");
-    let time = s.parse::<SignedDuration>().map_err(told)?;
-    match Duration::try_from(time) {
-        Ok(time) if time >= Duration::from_secs(1) => Ok(time),
-        _ => Err("expected a time of at least 1s".into()),
-    }
 }
 
 impl Options {
@@ -112,20 +98,5 @@ impl Options {
             oom_adj: self.mem_oom_adj,
             idle_after: self.idle_after,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_units() {
-        for (text, s) in [("30m", 1800), ("1h 30m", 5400), ("90s", 90), ("PT2H", 7200)] {
-            assert_eq!(parse_time(text), Ok(Duration::from_secs(s)), "{text}");
-        }
-        for bad in ["", "30", "-5m", "0s", "soon", "5 parsecs"] {
-            assert!(parse_time(bad).is_err(), "{bad}");
-        }
     }
 }

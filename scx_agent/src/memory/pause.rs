@@ -5,17 +5,15 @@
 use super::controller::Controller;
 use super::journal::{Change, Place};
 use super::knobs::{is_gone, Cgroup};
-use super::limit::{mb, MB};
+use super::limit::mb;
+use super::retry::Retry;
 use super::worker::{Job, Reclaimed, Why};
 use log::{info, warn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Bytes that are reclaimed at a time, at most once a tick.
-const STEP: u64 = 64 * MB;
-/// Pause after a step that found too little, doubled each time up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Longest pause after a step that found too little.
 const RETRY_MAX: Duration = Duration::from_secs(64);
 
 /// One paused agent.
@@ -26,8 +24,7 @@ pub struct Paused {
     since: Instant,
     until: Instant,
     reclaiming: bool,
-    reclaim_at: Instant,
-    retry: Duration,
+    retry: Retry,
     /// In bytes.
     reclaimed: u64,
     /// Lets a reclaim job go on.
@@ -77,8 +74,7 @@ impl Controller {
             since: now,
             until,
             reclaiming: false,
-            reclaim_at: now,
-            retry: RETRY_MIN,
+            retry: Retry::new(now, RETRY_MAX),
             reclaimed: 0,
             wanted: Arc::new(AtomicBool::new(true)),
         };
@@ -135,11 +131,10 @@ impl Controller {
                 }
                 Err(_) => continue, // gone, which is told soon
             }
-            if !p.reclaiming && now >= p.reclaim_at && p.cgroup.has_memory() {
+            if !p.reclaiming && p.retry.is_due(now) && p.cgroup.has_memory() {
                 p.reclaiming = true;
                 let (cgroup, wanted) = (p.cgroup.clone(), p.wanted.clone());
-                let _ =
-                    self.jobs.send(Job { cgroup, bytes: STEP, cache_only: false, wanted, why: Why::Paused });
+                let _ = self.jobs.send(Job::step(cgroup, wanted, Why::Paused));
             }
         }
     }
@@ -150,11 +145,9 @@ impl Controller {
         let Some(p) = self.paused.get_mut(&answer.id) else { return };
         p.reclaiming = false;
         p.reclaimed += answer.got;
-        if answer.result.is_ok() {
-            p.retry = RETRY_MIN;
-        } else {
-            p.reclaim_at = now + p.retry;
-            p.retry = (p.retry * 2).min(RETRY_MAX);
+        match answer.result {
+            Ok(()) => p.retry.anew(now),
+            Err(_) => p.retry.later(now),
         }
     }
 

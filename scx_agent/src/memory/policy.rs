@@ -274,4 +274,4 @@ fn claims(bursts: &[Burst]) -> Vec<f64> {
 
 #[cfg(test)]
 #[path = "policy_tests.rs"]
-mod tests;
+pub mod tests;

@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 
-fn tunables() -> Tunables {
+pub fn tunables() -> Tunables {
     Tunables {
         slack_pct: 25,
         slack_min: 64 * MB,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Puts every knob of a journal back, whoever does it: the daemon at its end, its guard, the next
-//! daemon, or `--restore-memory`.
+//! daemon, or `scx_agent restore`.
 
 use super::journal::{Change, Entry, Journal, OomEntry, Place};
 use super::knobs::{is_gone, Cgroup};

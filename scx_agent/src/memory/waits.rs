@@ -27,7 +27,7 @@ impl Controller {
         };
         a.high_events.get_or_insert_with(|| a.cgroup.high_events());
         let lower = policy::worth(found, settled.high);
-        let reclaim = settled.reclaim > 0 && !a.reclaiming && now >= a.reclaim_at;
+        let reclaim = settled.reclaim > 0 && !a.reclaiming && a.retry.is_due(now);
         a.review_later(now, lower || a.reclaiming || reclaim);
         if reclaim {
             a.reclaiming = true;
@@ -58,7 +58,7 @@ impl Controller {
             Ok((current, bounds, found)) => {
                 a.current = current;
                 // What it has got is not taken back at once.
-                a.reclaim_later(now);
+                a.retry.later(now);
                 a.review_later(now, false);
                 let high = policy::relief(current, &bounds);
                 // It may be told twice of the same, and have room already.
@@ -93,9 +93,9 @@ impl Controller {
         );
         match answer.result {
             Ok(()) => (),
-            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => a.reclaim_later(now),
+            Err(e) if e.raw_os_error() == Some(libc::EAGAIN) => a.retry.later(now),
             Err(e) => {
-                a.reclaim_later(now);
+                a.retry.later(now);
                 self.trouble(answer.id, e.into());
             }
         }

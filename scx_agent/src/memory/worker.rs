@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// Bytes of one write: a burst that begins meanwhile waits for no more than this.
 const CHUNK: u64 = 8 * MB;
+/// Bytes of a step, where an agent is reclaimed from little by little.
+const STEP: u64 = 64 * MB;
 
 /// Take `bytes` from `cgroup`, while `wanted`.
 pub struct Job {
@@ -19,6 +21,13 @@ pub struct Job {
     pub cache_only: bool,
     pub wanted: Arc<AtomicBool>,
     pub why: Why,
+}
+
+impl Job {
+    /// One step, of all that the agent holds.
+    pub fn step(cgroup: Arc<Cgroup>, wanted: Arc<AtomicBool>, why: Why) -> Job {
+        Job { cgroup, bytes: STEP, cache_only: false, wanted, why }
+    }
 }
 
 /// What for.

@@ -5,7 +5,7 @@
 use super::Observed;
 use crate::agents::Phase;
 use crate::calls::command::shown;
-use crate::usage::{Host, Usage};
+use crate::usage::{Host, Own, Usage};
 use crate::view::{Agent, Totals, View};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -33,8 +33,7 @@ pub struct Page<'a> {
     pub wanted: bool,
     /// The kernel runs the scheduler.
     pub enabled: bool,
-    /// This process: resident memory in bytes, CPU time in seconds.
-    pub process: (u64, f64),
+    pub process: Own,
 }
 
 /// Adds families.
@@ -119,7 +118,7 @@ impl Page<'_> {
     }
 
     fn process(&self, to: &mut To<'_>) {
-        let (resident, cpu_s) = self.process;
+        let Own { resident, cpu_s } = self.process;
         let told = "Resident memory of the daemon";
         to.gauge("process_resident_memory", told, Some(Unit::Bytes), resident as f64);
         to.counter("process_cpu", "CPU time of the daemon", Some(Unit::Seconds), cpu_s);
@@ -137,6 +136,8 @@ impl Page<'_> {
         let phases =
             PHASES.into_iter().zip(phases).map(|(phase, n)| (label("phase", phase.name()), n as f64));
         to.gauges("agents", "Agents, by what they do", None, phases);
+        let told = "Agents that have used up their budget of CPU time in its window";
+        to.gauge("agents_over_budget", told, None, m.agents_over_budget as f64);
         to.gauge("calls_running", "Tool calls that run", None, m.calls_running as f64);
         to.counter("calls_begun", "Tool calls that have begun", None, m.calls as f64);
         let told = "CPU time of finished tool calls";
@@ -145,13 +146,16 @@ impl Page<'_> {
         to.counter("calls_cpu_wait", told, Some(Unit::Seconds), m.calls_wait_s);
         let told = "What the scheduler did: put a wake-up on an idle CPU (direct) or a task on a queue (queued), took \
                     a CPU from lower-ranked work (preempted), renewed a slice (kept), saw a long call that had \
-                    waited for as long as any may (aged), held a task back for its cpu.max (throttled)";
+                    waited for as long as any may (aged), put a long call in front as none may wait for longer \
+                    (overdue) or a task in the middle of a system call (in_kernel), held a task back for its cpu.max (throttled)";
         let done = kinds([
             ("direct", m.direct),
             ("queued", m.queued),
             ("preempted", m.preempt),
             ("kept", m.kept),
             ("aged", m.aged),
+            ("overdue", m.overdue),
+            ("in_kernel", m.in_kernel),
             ("throttled", m.throttled),
         ]);
         to.counters("decisions", told, None, done);
@@ -220,6 +224,16 @@ impl Page<'_> {
         let cpu = usage.iter().map(|(name, u)| (label("agent", name), u.cpu_us as f64 / 1e6));
         let told = "CPU time of an agent's cgroup; only of agents with metrics of their own";
         to.counters("agent_cpu", told, Some(Unit::Seconds), cpu);
+        let budgets = labelled.iter().filter_map(|(a, name)| Some((name, a.cgroup_id, a.budget?)));
+        let allowed = budgets.clone().map(|(name, _, b)| (label("agent", name), b.allowed_us as f64 / 1e6));
+        let told = "Budget of CPU time of an agent in each window; only of agents that have one";
+        to.gauges("agent_cpu_budget", told, Some(Unit::Seconds), allowed);
+        let used = budgets.filter_map(|(name, id, b)| {
+            let used_us = (self.usage)(id)?.cpu_us.saturating_sub(b.from_us);
+            Some((label("agent", name), used_us as f64 / 1e6))
+        });
+        let told = "What an agent has used of its budget in this window";
+        to.gauges("agent_cpu_budget_used", told, Some(Unit::Seconds), used);
         let memory = usage.iter().filter_map(|(name, u)| Some((label("agent", name), u.memory? as f64)));
         let told = "Memory of an agent's cgroup; only of agents with metrics of their own";
         to.gauges("agent_memory", told, Some(Unit::Bytes), memory);

@@ -5,8 +5,9 @@
 
 use super::families::Page;
 use super::{Observed, Options};
+use crate::privileges;
 use crate::questions::Waker;
-use crate::usage::{Host, Usage};
+use crate::usage::{Host, Own, Usage};
 use crate::view::View;
 use anyhow::{Context, Result};
 use crossbeam::channel::{bounded, Receiver, Sender};
@@ -59,7 +60,10 @@ impl Server {
         let (stopped, woken) = (stop.clone(), waker.clone());
         let thread = std::thread::Builder::new()
             .name("metrics".into())
-            .spawn(move || serve.run(&stopped, &woken))
+            .spawn(move || {
+                privileges::keep(privileges::LOOKING);
+                serve.run(&stopped, &woken);
+            })
             .context("cannot start a thread")?;
         Ok(Some(Server { address, inquiries, stop, waker, thread: Some(thread) }))
     }
@@ -138,19 +142,10 @@ impl Serve {
             usage: &Usage::of,
             wanted: self.wanted,
             enabled: state.trim() == "enabled",
-            process: process(),
+            process: Own::now(),
         };
         Some(page.text())
     }
-}
-
-/// Resident memory of this process in bytes, its CPU time in seconds.
-fn process() -> (u64, f64) {
-    let stat = procfs::process::Process::myself().and_then(|p| p.stat());
-    stat.map_or((0, 0.0), |s| {
-        let ticks = (s.utime + s.stime) as f64;
-        (s.rss * procfs::page_size(), ticks / procfs::ticks_per_second() as f64)
-    })
 }
 
 /// The path of a GET request, without its query; or the status that says what is wrong with it.

@@ -69,6 +69,7 @@ fn agent(name: &str, labelled: bool) -> Agent {
         opaque: false,
         qos: Qos::default(),
         weight: 0,
+        budget: None,
     }
 }
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Classes and weights of agents: what the settings, an agent's container and its operator say of each,
-//! put together and told to the kernel half, which ranks by it.
+//! Classes, weights and budgets of agents: what the settings, an agent's container and its operator say of
+//! each (`options`), put together and told to the kernel half (`settings`), which ranks by it.
 
+mod budget;
 mod options;
+mod settings;
 
 pub use options::Options;
+pub use settings::Settings;
 
 use crate::bpf_intf;
-use crate::kernel::Kernel;
-use anyhow::Result;
-use log::warn;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -90,93 +89,40 @@ impl FromStr for Weight {
     }
 }
 
+/// CPU time that an agent may use in a window, in s; 0: as much as it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BudgetS(pub u64);
+
+/// The largest budget, in s: a century of a thousand CPUs, so that it can be counted in us.
+const BUDGET_MAX_S: u64 = 100 * 366 * 86_400 * 1000;
+
+impl FromStr for BudgetS {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s.parse() {
+            Ok(n @ 0..=BUDGET_MAX_S) => Ok(BudgetS(n)),
+            _ => Err(format!("{s:?} is no budget: seconds of CPU time, 0 for none")),
+        }
+    }
+}
+
 /// What somebody says of an agent, as far as they do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Setting {
     pub qos: Option<Qos>,
     pub weight: Option<Weight>,
+    pub budget: Option<BudgetS>,
 }
 
 impl Setting {
     /// This, and what it does not say from `below`.
     fn over(self, below: Setting) -> Setting {
-        Setting { qos: self.qos.or(below.qos), weight: self.weight.or(below.weight) }
-    }
-}
-
-/// What is said of one agent, and by whom.
-#[derive(Clone, Copy, Debug, Default)]
-struct Said {
-    cgroup: Setting,
-    container: Setting,
-    operator: Setting,
-}
-
-/// What is said of all agents; kept over restarts of the kernel half.
-#[derive(Debug, Default)]
-pub struct Settings {
-    options: Options,
-    /// By cgroup; only of those of which something is said.
-    said: BTreeMap<u64, Said>,
-}
-
-impl Settings {
-    pub fn new(options: Options) -> Settings {
-        Settings { options, said: BTreeMap::new() }
-    }
-
-    /// A new agent with this cgroup; `path` finds that relative to the cgroup v2 root.
-    pub fn found(&mut self, id: u64, path: impl FnOnce() -> String, kernel: &Kernel) {
-        if self.options.ask_cgroups() {
-            let setting = self.options.of_cgroup(&path());
-            if setting != Setting::default() {
-                self.said.entry(id).or_default().cgroup = setting;
-            }
+        Setting {
+            qos: self.qos.or(below.qos),
+            weight: self.weight.or(below.weight),
+            budget: self.budget.or(below.budget),
         }
-        if self.said.contains_key(&id) {
-            self.apply(id, kernel);
-        }
-    }
-
-    /// What the settings say of the container whose cgroup this is.
-    pub fn container(&mut self, id: u64, setting: Setting, kernel: &Kernel) {
-        self.said.entry(id).or_default().container = setting;
-        self.apply(id, kernel);
-    }
-
-    /// What the operator says of the agent with this cgroup, over all that was said before.
-    pub fn operator(&mut self, id: u64, setting: Setting, kernel: &Kernel) -> Result<(), String> {
-        let said = self.said.entry(id).or_default();
-        said.operator = setting.over(said.operator);
-        match self.tell(id, kernel) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("its cgroup has gone".into()),
-            Err(e) => Err(format!("{e:#}")),
-        }
-    }
-
-    /// The agent with this cgroup is gone.
-    pub fn gone(&mut self, id: u64) {
-        self.said.remove(&id);
-    }
-
-    fn apply(&mut self, id: u64, kernel: &Kernel) {
-        match self.tell(id, kernel) {
-            Ok(true) => (),
-            Ok(false) => self.gone(id),
-            Err(e) => warn!("cgroup {id}: its class and weight cannot be set: {e:#}"),
-        }
-    }
-
-    /// False if there is no such cgroup.
-    fn tell(&self, id: u64, kernel: &Kernel) -> Result<bool> {
-        let said = self.said.get(&id).copied().unwrap_or_default();
-        let Setting { qos, weight } = said.operator.over(said.container).over(said.cgroup);
-        let weight = match weight {
-            Some(Weight::Own(n)) => n,
-            Some(Weight::Cgroup) | None => 0,
-        };
-        kernel.set(id, qos.unwrap_or_default().raw(), weight)
     }
 }
 
@@ -186,10 +132,10 @@ mod tests {
 
     #[test]
     fn later_words_are_over_earlier_ones_as_far_as_they_go() {
-        let qos = |q| Setting { qos: Some(q), weight: None };
-        let weight = |w| Setting { qos: None, weight: Some(w) };
+        let qos = |q| Setting { qos: Some(q), ..Setting::default() };
+        let weight = |w| Setting { weight: Some(w), ..Setting::default() };
         let both = weight(Weight::Own(5)).over(qos(Qos::Background));
-        assert_eq!(both, Setting { qos: Some(Qos::Background), weight: Some(Weight::Own(5)) });
+        assert_eq!((both.qos, both.weight), (Some(Qos::Background), Some(Weight::Own(5))));
         assert_eq!(weight(Weight::Cgroup).over(both).weight, Some(Weight::Cgroup));
         assert_eq!(qos(Qos::Standard).over(both).qos, Some(Qos::Standard));
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Which agents have which class and weight, by their cgroups and containers.
+//! Which agents have which class, weight and budget, by their cgroups and containers.
 
-use super::{Qos, Setting, Weight};
+use super::{BudgetS, Qos, Setting, Weight, BUDGET_MAX_S};
+use crate::cli::parse_time;
 use crate::containers::Label;
 use crate::globs::Glob;
 use agentpolicy::component_matches;
@@ -9,8 +10,9 @@ use anyhow::{bail, Result};
 use clap::Args;
 use scx_utils::read_cpulist;
 use std::str::FromStr;
+use std::time::Duration;
 
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Classes of agents")]
 pub struct Options {
     /// The class of an agent: `interactive` (a person waits for it: its tool calls take CPUs from all
@@ -29,6 +31,34 @@ pub struct Options {
     /// node. If none of them is online, all do [default: all].
     #[arg(long, value_name = "CPUS", value_parser = parse_cpus)]
     pub background_cpus: Option<Cpus>,
+
+    /// CPU time that an agent may use in each window of --cpu-budget-window, in seconds: with more, it is
+    /// in the background until the next window begins, unless an operator has set its class. It is never
+    /// ended for that. 0: as much as it wants.
+    #[arg(long, value_name = "SEC", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=BUDGET_MAX_S))]
+    pub cpu_budget_s: u64,
+
+    /// The window of budgets of CPU time, such as 30m, 1h or 24h. An agent's first one begins when it is
+    /// found.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_time)]
+    pub cpu_budget_window: Duration,
+
+    /// The budget of some agents in place of --cpu-budget-s, 0 for none. WHO as above. Repeatable.
+    #[arg(long = "agent-budget", value_name = "WHO=SEC")]
+    pub agent_budgets: Vec<Rule<BudgetS>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            agent_qos: Vec::new(),
+            agent_weights: Vec::new(),
+            background_cpus: None,
+            cpu_budget_s: 0,
+            cpu_budget_window: Duration::from_secs(3600),
+            agent_budgets: Vec::new(),
+        }
+    }
 }
 
 /// What holds for some agents.
@@ -110,14 +140,42 @@ impl Options {
         self.of(|who| who.is_container(name, &label))
     }
 
+    /// True if some agent may have a budget.
+    pub fn has_budgets(&self) -> bool {
+        self.cpu_budget_s > 0 || self.agent_budgets.iter().any(|r| r.what.0 > 0)
+    }
+
+    /// True if these say something else than `other` by containers' names or labels.
+    pub fn ask_containers_else(&self, other: &Options) -> bool {
+        fn differ<T: PartialEq>(a: &[Rule<T>], b: &[Rule<T>]) -> bool {
+            let of_containers = |r: &&Rule<T>| !matches!(r.who, Who::Cgroup(_));
+            !a.iter().filter(of_containers).eq(b.iter().filter(of_containers))
+        }
+        differ(&self.agent_qos, &other.agent_qos)
+            || differ(&self.agent_weights, &other.agent_weights)
+            || differ(&self.agent_budgets, &other.agent_budgets)
+    }
+
+    /// Takes over what a reload applies of `new`: all but the CPUs, which the kernel half has as a constant.
+    pub fn take_over(&mut self, new: Options) {
+        let background_cpus = self.background_cpus.take();
+        *self = Options { background_cpus, ..new };
+    }
+
     fn any(&self, test: impl Fn(&Who) -> bool) -> bool {
-        self.agent_qos.iter().any(|r| test(&r.who)) || self.agent_weights.iter().any(|r| test(&r.who))
+        self.agent_qos.iter().any(|r| test(&r.who))
+            || self.agent_weights.iter().any(|r| test(&r.who))
+            || self.agent_budgets.iter().any(|r| test(&r.who))
     }
 
     fn of(&self, test: impl Fn(&Who) -> bool) -> Setting {
+        fn last<T: Copy>(rules: &[Rule<T>], test: impl Fn(&Who) -> bool) -> Option<T> {
+            rules.iter().rev().find(|r| test(&r.who)).map(|r| r.what)
+        }
         Setting {
-            qos: self.agent_qos.iter().rev().find(|r| test(&r.who)).map(|r| r.what),
-            weight: self.agent_weights.iter().rev().find(|r| test(&r.who)).map(|r| r.what),
+            qos: last(&self.agent_qos, &test),
+            weight: last(&self.agent_weights, &test),
+            budget: last(&self.agent_budgets, &test),
         }
     }
 
@@ -132,7 +190,7 @@ impl Options {
             mask[cpu / 64] |= 1 << (cpu % 64);
         }
         if mask.iter().all(|bits| *bits == 0) {
-            bail!("--background-cpus: this machine has none of these CPUs, its own are 0 to {}", cpus - 1);
+            bail!("background_cpus: this machine has none of these CPUs, its own are 0 to {}", cpus - 1);
         }
         Ok(Some(mask))
     }
@@ -157,7 +215,7 @@ mod tests {
         Options {
             agent_qos: qos.iter().map(|s| s.parse().unwrap()).collect(),
             agent_weights: weights.iter().map(|s| s.parse().unwrap()).collect(),
-            background_cpus: None,
+            ..Options::default()
         }
     }
 
@@ -167,8 +225,8 @@ mod tests {
             &["agents/*=background", "agents/desk-?=interactive", "container:ci-*=background"],
             &["agents/desk-1=300", "label:tier=batch=20", "label:vip=900"],
         );
-        assert_eq!(o.of_cgroup("agents/a"), Setting { qos: Some(Qos::Background), weight: None });
-        let desk = Setting { qos: Some(Qos::Interactive), weight: Some(Weight::Own(300)) };
+        assert_eq!(o.of_cgroup("agents/a"), Setting { qos: Some(Qos::Background), ..Setting::default() });
+        let desk = Setting { qos: Some(Qos::Interactive), weight: Some(Weight::Own(300)), budget: None };
         assert_eq!(o.of_cgroup("agents/desk-1"), desk);
         assert_eq!(o.of_cgroup("agents/desk-1/below"), Setting::default());
         let none = |_: &str| None;
@@ -179,6 +237,16 @@ mod tests {
         assert_eq!(o.of_container("web", |k| (k == "vip").then_some("")).weight, Some(Weight::Own(900)));
         assert!(o.ask_cgroups() && o.ask_containers());
         assert!(!Options::default().ask_cgroups() && !Options::default().ask_containers());
+    }
+
+    #[test]
+    fn containers_are_asked_anew_only_if_something_else_is_said_of_them() {
+        let before = options(&["agents/*=background", "container:ci-*=background"], &["label:vip=900"]);
+        let same = options(&["container:ci-*=background"], &["label:vip=900", "agents/x=3"]);
+        assert!(!before.ask_containers_else(&same) && before.ask_cgroups());
+        assert!(before.ask_containers_else(&options(&["container:ci-*=background"], &[])));
+        let budget = Options { agent_budgets: vec!["label:vip=60".parse().unwrap()], ..Options::default() };
+        assert!(budget.ask_containers_else(&Options::default()) && budget.ask_containers());
     }
 
     #[test]
@@ -195,6 +263,9 @@ mod tests {
         }
         for bad in ["a=0", "a=10001", "a=-1", "a=ten"] {
             assert!(bad.parse::<Rule<Weight>>().is_err(), "{bad:?}");
+        }
+        for bad in ["a=-1", "a=1.5", "a=", "a=99999999999999999"] {
+            assert!(bad.parse::<Rule<BudgetS>>().is_err(), "{bad:?}");
         }
         for bad in ["", "x", "3-", "4-2"] {
             assert!(parse_cpus(bad).is_err(), "{bad:?}");

@@ -3,6 +3,7 @@
 
 use super::demands::{categories, overlapping_pct, retries};
 use super::dist::{pct, Dist};
+use super::together::{together, Together};
 use super::track::{Call, Track};
 use agenttraces::spans::meets;
 use agenttraces::traces::START_S;
@@ -56,6 +57,8 @@ pub struct Figures {
     pub overlapping_pct: Option<f64>,
     pub retries: Retries,
     pub changes: Option<Changes>,
+    /// What many of them would use at random phases.
+    pub together: Vec<Together>,
 }
 
 /// Samples above a bound.
@@ -125,6 +128,7 @@ pub fn figures(set: &str, tracks: &[&Track], bounds: Bounds) -> Figures {
         overlapping_pct: overlapping_pct(tracks),
         retries: retries(tracks),
         changes: changes(tracks, bounds),
+        together: together(tracks),
         ..Figures::default()
     };
     let split = Split::of(tracks, bounds);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What `scx_agent report` says of recorded agents: `source` reads what there is into
-//! [`track::Track`]s, `figures` and `demands` make figures of them, `table` puts those into words, `html` on a page
+//! [`track::Track`]s, `figures`, `demands` and `together` make figures of them, `table` puts those into words, `html` on a page
 //! with plots.
 
 mod demands;
@@ -11,6 +11,7 @@ mod recorded;
 mod source;
 mod table;
 mod tasks;
+mod together;
 mod track;
 
 pub use figures::Bounds;

@@ -42,6 +42,7 @@ fn look(now: u64, running: Vec<calls::Call>, ended: Vec<calls::Call>, counted: u
         opaque: false,
         qos: Qos::default(),
         weight: 0,
+        budget: None,
     };
     let of =
         |calls: Vec<calls::Call>| calls.into_iter().map(|call| AgentCall { cgroup_id: 7, call }).collect();

@@ -3,6 +3,7 @@
 
 use super::dist::Dist;
 use super::figures::{Category, Figures};
+use super::together::{Sum, AGENTS};
 use super::{Report, ALL};
 use crate::calls::command::shown;
 use std::fmt::Write;
@@ -85,6 +86,16 @@ pub fn figures(report: &Report) -> Table {
         }),
         row("fastest change of CPU", |f| cell(f.changes.and_then(|c| c.cpu_pct_per_s), " %/s")),
     ];
+    let together = AGENTS.iter().enumerate().flat_map(|(i, n)| {
+        let mean = |s: Option<Sum>, unit: &str| {
+            format!("{} / {}", cell(s.map(|s| s.mean), ""), cell(s.map(|s| s.p99), unit))
+        };
+        let of = move |f: &Figures| f.together.get(i).copied().unwrap_or_default();
+        [
+            row(format!("{n} at random phases, CPUs, mean / P99"), move |f| mean(of(f).cpus, "")),
+            row("  memory, mean / P99", move |f| mean(of(f).memory_gb, " GB")),
+        ]
+    });
     let few = report.sets.len() <= SETS_MAX;
     let sets: Vec<&Figures> = report.sets.iter().filter(|f| few || f.set == ALL).collect();
     let head = |f: &&Figures| last(&f.set);
@@ -92,6 +103,7 @@ pub fn figures(report: &Report) -> Table {
         head: [String::new()].into_iter().chain(sets.iter().map(head)).collect(),
         rows: rows
             .into_iter()
+            .chain(together)
             .map(|(name, of)| [name].into_iter().chain(sets.iter().map(|f| of(f))).collect())
             .collect(),
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
+use super::together::AGENTS;
 use super::*;
 use std::path::Path;
 
@@ -118,5 +119,11 @@ fn the_figures_of_recorded_tasks_are_those_that_are_known() {
     near("retry groups, local", local.retries.agents_pct, 97.0, 1.0);
     near("shell calls, P50", most.process_calls_s.map(|d| d.p50), 5.2, 0.2);
     near("shell calls, P99", most.process_calls_s.map(|d| d.p99), 29.0, 1.0);
+    for (i, cpus, gb) in [(0, 6.5, 14.0), (1, 26.0, 56.0)] {
+        let (of, n) = (most.together[i], AGENTS[i]);
+        eprintln!("{of:?}");
+        near(&format!("{n} agents, CPUs"), of.cpus.map(|s| s.mean), cpus, 0.06 * cpus);
+        near(&format!("{n} agents, GB"), of.memory_gb.map(|s| s.mean), gb, 0.02 * gb);
+    }
     near("shell calls that overlap another", most.overlapping_pct, 18.0, 4.0);
 }

@@ -12,19 +12,17 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-/// Longest wait for the socket, for each of connecting, writing and the answer.
-const PATIENCE: Duration = Duration::from_millis(100);
-
-/// Sends `message` to the daemon at `path`; what it answers.
+/// Sends `message` to the daemon at `path`; what it answers. `patience` is the longest wait for each of
+/// connecting, writing and the answer.
 ///
 /// # Errors
 /// The daemon is not there, is busy, or refuses, in a sentence.
-pub fn send(path: &Path, message: &Message) -> Result<String> {
+pub fn send(path: &Path, message: &Message, patience: Duration) -> Result<String> {
     let gone = || format!("no scx_agent listens at {}", path.display());
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // Also bounds how long connect() waits while the daemon has too much to do.
-    set_socket_timeout(&fd, Timeout::Send, Some(PATIENCE))?;
-    set_socket_timeout(&fd, Timeout::Recv, Some(PATIENCE))?;
+    set_socket_timeout(&fd, Timeout::Send, Some(patience))?;
+    set_socket_timeout(&fd, Timeout::Recv, Some(patience))?;
     connect(&fd, &SocketAddrUnix::new(path).with_context(gone)?).with_context(gone)?;
     let mut stream = UnixStream::from(fd);
     let mut line = serde_json::to_vec(message)?;

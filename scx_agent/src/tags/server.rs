@@ -5,6 +5,7 @@
 use super::limit::{Limits, Verdict};
 use super::message::{Message, MESSAGE_MAX};
 use crate::memory::run_dir;
+use crate::privileges;
 use crate::questions::Waker;
 use anyhow::{Context, Result};
 use crossbeam::channel::{bounded, Receiver, Sender, TrySendError};
@@ -24,8 +25,8 @@ use std::time::{Duration, Instant};
 /// Connections that are open at once, and of one agent.
 const CONNECTIONS: usize = 256;
 const PER_AGENT: usize = 8;
-/// How long a connection has for its message.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a connection has for its message: on a full host its sender may wait for a CPU in the middle.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Connections that are refused in [`PAUSE`], until none is taken for the rest of it: who floods the
 /// socket costs CPU time that is nobody's share. Fewer than may wait to be taken, by which others
 /// are behind a flood.
@@ -91,6 +92,11 @@ impl Server {
     /// # Errors
     /// The socket cannot be made.
     pub fn start(path: &Path, agent_of: impl AgentOf, main: Waker) -> Result<Server> {
+        Server::patient(path, agent_of, main, PATIENCE)
+    }
+
+    /// As [`Server::start`], with a connection's time for its message.
+    fn patient(path: &Path, agent_of: impl AgentOf, main: Waker, patience: Duration) -> Result<Server> {
         let listener = listen(path).with_context(|| format!("cannot listen at {}", path.display()))?;
         let (sender, requests) = bounded(QUEUE);
         let (stop, waker) = (Arc::new(AtomicBool::new(false)), Waker::new()?);
@@ -99,6 +105,7 @@ impl Server {
             agent_of: Box::new(agent_of),
             main,
             sender,
+            patience,
             limits: Limits::default(),
             open: Vec::new(),
             refused: 0,
@@ -108,6 +115,7 @@ impl Server {
         let thread = std::thread::Builder::new()
             .name("tags".into())
             .spawn(move || {
+                privileges::keep(privileges::NOTHING);
                 while !stopped.load(Ordering::Relaxed) {
                     serve.round(&woken);
                 }
@@ -149,6 +157,7 @@ struct Serve {
     agent_of: Box<dyn AgentOf>,
     main: Waker,
     sender: Sender<Request>,
+    patience: Duration,
     limits: Limits,
     open: Vec<Connection>,
     /// Connections refused, and since when.
@@ -218,7 +227,7 @@ impl Serve {
                 group,
                 cgroup_id,
                 got: Vec::new(),
-                until: now + PATIENCE,
+                until: now + self.patience,
             });
             self.read(now);
         }

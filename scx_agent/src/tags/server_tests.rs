@@ -5,6 +5,11 @@ use super::super::message::What;
 use super::*;
 use std::sync::atomic::AtomicU64;
 
+/// How long a server waits for a silent caller here: longer than any test takes.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+/// How long a caller waits, on a machine with other things to do.
+const LONG: Duration = Duration::from_secs(30);
+
 /// A server whose callers are all in the agent that `agent` names (0: in none), and a main loop that
 /// answers everything.
 struct Fixture {
@@ -19,7 +24,7 @@ fn serve(name: &str) -> Fixture {
     let agent = Arc::new(AtomicU64::new(1));
     let of = agent.clone();
     let agent_of = move |_pid| Some((3, of.load(Ordering::SeqCst))).filter(|a| a.1 != 0);
-    let server = Server::start(&path, agent_of, Waker::new().unwrap()).unwrap();
+    let server = Server::patient(&path, agent_of, Waker::new().unwrap(), FOR_EVER).unwrap();
     let requests = server.requests.clone();
     std::thread::spawn(move || {
         for r in requests {
@@ -53,7 +58,7 @@ fn message() -> Message {
 /// What a server says to `bytes`.
 fn say(path: &Path, bytes: &[u8]) -> String {
     let mut stream = UnixStream::connect(path).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
     let _ = stream.write_all(bytes);
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
@@ -63,10 +68,10 @@ fn say(path: &Path, bytes: &[u8]) -> String {
 #[test]
 fn who_speaks_is_the_kernels_word() {
     let f = serve("who");
-    let said = client::send(&f.path, &message()).unwrap();
+    let said = client::send(&f.path, &message(), LONG).unwrap();
     assert_eq!(said, format!("{} 3 1", std::process::id()));
     f.agent.store(0, Ordering::SeqCst);
-    let e = client::send(&f.path, &message()).unwrap_err().to_string();
+    let e = client::send(&f.path, &message(), LONG).unwrap_err().to_string();
     assert!(e.contains("in no agent"), "{e}");
     let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&f.path), mode(f.path.parent().unwrap())), (0o666, 0o755));
@@ -80,7 +85,7 @@ fn hostile_bytes_are_refused() {
     assert!(say(&f.path, b"\xff\xfe\n").contains("not a tag"));
     let long = say(&f.path, &vec![b'x'; 4 * MESSAGE_MAX]);
     assert!(long.is_empty() || long.contains("at most"), "{long}");
-    client::send(&f.path, &message()).unwrap();
+    client::send(&f.path, &message(), LONG).unwrap();
 }
 
 #[test]
@@ -94,18 +99,20 @@ fn whoever_says_nothing_holds_nobody_up() {
     };
     let began = Instant::now();
     while silent.iter().filter(|s| refused(s)).count() < 2 * PER_AGENT {
-        assert!(began.elapsed() < Duration::from_secs(5), "connections beyond its share are closed");
+        assert!(began.elapsed() < LONG, "connections beyond its share are closed");
+        std::thread::sleep(Duration::from_millis(1));
     }
     f.agent.store(2, Ordering::SeqCst);
-    client::send(&f.path, &message()).unwrap();
-    drop(silent);
+    client::send(&f.path, &message(), LONG).unwrap();
+    // All that while the server has waited for the others.
+    assert_eq!(silent.iter().filter(|s| !refused(s)).count(), PER_AGENT);
 }
 
 #[test]
 fn a_flood_is_the_flooders_loss() {
     let f = serve("flood");
-    let taken = (0..400).filter(|_| client::send(&f.path, &message()).is_ok()).count();
+    let taken = (0..400).filter(|_| client::send(&f.path, &message(), LONG).is_ok()).count();
     assert!((100..300).contains(&taken), "{taken} of 400");
     f.agent.store(2, Ordering::SeqCst);
-    client::send(&f.path, &message()).unwrap();
+    client::send(&f.path, &message(), LONG).unwrap();
 }

@@ -94,9 +94,11 @@ fn header(model: &Model, paint: Paint) -> Vec<Line<'static>> {
     vec![Line::from(first), Line::from(second), Line::from(Span::styled(third, style))]
 }
 
-/// Before the name of an agent: nothing but CPU time is seen of it, or it is not of the standard class.
+/// Before the name of an agent: it is not of the standard class, it is over its budget of CPU time, or nothing but
+/// CPU time is seen of it.
 fn marks(agent: &view::Agent) -> String {
     let qos = match agent.qos {
+        _ if agent.budget.is_some_and(|b| b.over) => "[over] ",
         Qos::Interactive => "[inter] ",
         Qos::Standard => "",
         Qos::Background => "[back] ",
@@ -191,6 +193,23 @@ fn agents(frame: &mut Frame<'_>, area: Rect, model: &Model, paint: Paint) {
     frame.render_stateful_widget(table, area, &mut TableState::new().with_selected(at));
 }
 
+/// An agent's class, weight and budget.
+fn class(model: &Model, agent: &view::Agent) -> String {
+    let mut text = format!("class   {}", agent.qos);
+    if agent.weight > 0 {
+        text += &format!(", weight {}", agent.weight);
+    }
+    if let Some(b) = agent.budget {
+        let used = model.sample.usage.get(&agent.cgroup_id).map(|u| u.cpu_us.saturating_sub(b.from_us));
+        let s = |us: u64| us as f64 / 1e6;
+        let used = used.map_or("-".into(), |us| format!("{:.1}", s(us)));
+        let left = lasted(b.ends_ns.saturating_sub(model.sample.view.now_ns) as f64 / 1e9);
+        let over = if b.over { "OVER BUDGET, " } else { "" };
+        text += &format!("; {over}{used} of {:.0} s of CPU time used, {left} left", s(b.allowed_us));
+    }
+    text
+}
+
 fn details(model: &Model, row: &Row, paint: Paint) -> Vec<Line<'static>> {
     let (a, t) = (&row.agent, &row.agent.totals);
     let number = |n: Option<f64>| n.map_or("-".into(), |n| format!("{n:.2}"));
@@ -209,10 +228,7 @@ fn details(model: &Model, row: &Row, paint: Paint) -> Vec<Line<'static>> {
             share(Phase::Framework),
             share(Phase::Tool)
         )),
-        Line::from(match a.weight {
-            0 => format!("class   {}", a.qos),
-            n => format!("class   {}, weight {n}", a.qos),
-        }),
+        Line::from(class(model, a)),
         Line::from(format!(
             "now     {} CPUs, {} memory, {} tasks wait for a CPU",
             number(row.cpu),

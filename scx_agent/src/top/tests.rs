@@ -35,6 +35,7 @@ fn agent(id: u64, name: &str, phase: Phase, since_ns: u64, history: &[(Phase, u6
         opaque: false,
         qos: Qos::default(),
         weight: 0,
+        budget: None,
     }
 }
 
@@ -80,6 +81,10 @@ fn sample(t: u64) -> Sample {
         agent(3, "libpod-refactor.scope", Framework, (T - 1) * S, &[(LlmWait, (T - 1) * S, 90 * S)]),
         agent(4, "run-u12.scope", Tool, (T - 95) * S, &[]),
     ];
+    // At the first look it had used 110 s of CPU time in a window of which 20 min were left.
+    let from_us = 1000 * 3_120_000 - 110_000_000;
+    let ends_ns = (1000 + 1200) * S;
+    agents[0].budget = Some(view::Budget { allowed_us: 3_600_000_000, from_us, ends_ns, over: false });
     agents[0].totals.wait_ns += (t - 1000) * S * 3 / 2;
     let usage = [
         (1, t * 3_120_000, Some(812 * MB)),
