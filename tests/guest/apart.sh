@@ -36,6 +36,8 @@ agent() {
 	enter $1 setsid /tmp/framework $2 </dev/null >/dev/null 2>&1 &
 	framework=$!
 }
+# In a call: until it has its cgroup, as memory counts where it is first touched.
+apart='until grep -q call- /proc/$$/cgroup; do sleep 0.1; done'
 # call NAME.N COMMANDS: the next tool call of a framework, with its process in /tmp/NAME.N.pid.
 call() {
 	echo "echo \$\$ >/tmp/$1.pid; $2" >/tmp/$1.new
@@ -62,7 +64,7 @@ wait_for 60 ended c.1
 fact others "$(ours agents/b)$(ours docker/c)"
 
 ### what is in them
-call a.1 'for i in $(seq 30); do sleep 8 & done; sleep 1000 & echo $! >/tmp/left; agentload burn --stages 4000000:0:1:38400'
+call a.1 'for i in $(seq 30); do sleep 8 & done; sleep 1000 & echo $! >/tmp/left; '"$apart"'; agentload burn --stages 4000000:0:1:38400'
 wait_for 60 begun a.1
 fact begun $?
 first=$(pid_of a.1)
@@ -85,7 +87,7 @@ fact left_role "$(role "$(cat /tmp/left)")"
 echo 330M >$cg/agents/a/memory.max
 call a.2 'sleep 1000'
 wait_for 60 begun a.2
-call a.3 'sleep 1001 & echo $! >/tmp/with; sleep 2; agentload burn --stages 1000000:0:1:25600,3000000000:0:1:76800'
+call a.3 'sleep 1001 & echo $! >/tmp/with; '"$apart"'; agentload burn --stages 1000000:0:1:25600,3000000000:0:1:76800'
 wait_for 60 begun a.3
 fact third_begun $?
 wait_for 60 ended a.3
@@ -120,7 +122,7 @@ kill -9 $(pidof scx_agent)
 wait $scheduler
 wait_for 20 state_is disabled
 fact nobody_left "$(ours agents/a)"
-scx_agent --restore-memory >/out/restore.out 2>&1
+scx_agent restore >/out/restore.out 2>&1
 fact restore_status $?
 together
 fact restore_together $?

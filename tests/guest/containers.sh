@@ -61,6 +61,17 @@ scx_agent explain $gvisor >/out/gvisor.out 2>&1
 fact gvisor $?
 refused other scx_agent explain $other
 fact agents "$(agents)"
+# Settings by label may change while it runs.
+mkdir -p /etc/scx_agent
+set_to() { grep -q "\"event\":\"set\".*\"agent\":\"bots/.*\"qos\":\"$1\"" /out/containers.jsonl; }
+echo 'agent_qos = ["label:example.role=agent=background"]' >/etc/scx_agent/config.toml
+scx_agent reload >/out/reload.out 2>&1
+wait_for 20 set_to background
+fact set_by_label $?
+echo 'agent_weights = ["label:example.role=agent=300"]' >/etc/scx_agent/config.toml
+scx_agent reload >>/out/reload.out 2>&1
+wait_for 20 set_to standard
+fact set_no_more $?
 ps -eo pid,ppid,comm,args,cgroup >/out/ps.out 2>&1
 stop_scheduler TERM
 fact scheduler_status $status

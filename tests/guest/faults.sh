@@ -50,7 +50,7 @@ fact ends_files "$(ls /run/scx_agent | tr '\n' ' ')"
 no_guard() { ! pidof scx_agent >/dev/null; }
 wait_for 20 no_guard
 cgroupfs rw
-scx_agent --restore-memory >/out/restore.out 2>&1
+scx_agent restore >/out/restore.out 2>&1
 fact restore_status $?
 fact restore_high "$(high a) $(high limited)"
 

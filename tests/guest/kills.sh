@@ -152,7 +152,7 @@ end_it() {
 		kill -KILL $(pidof scx_agent)
 		ended 137
 		wait_for 20 no_daemon
-		scx_agent --restore-memory >>/out/kills.out 2>>/out/kills.err || fault "--restore-memory fails"
+		scx_agent restore >>/out/kills.out 2>>/out/kills.err || fault "restore fails"
 		;;
 	SYSRQ | STALL)
 		if [ $how = SYSRQ ]; then echo S >/proc/sysrq-trigger; else stall; fi

@@ -99,7 +99,7 @@ wait_for 20 no_daemon
 fact killed_guard_gone $?
 fact killed_left "$(ls /run/scx_agent | tr '\n' ' ')"
 
-### the guard is killed with it: the next start finds the journal, and so does --restore-memory
+### the guard is killed with it: the next start finds the journal, and so does what units of earlier versions have
 run nobody
 wait_for 60 isnt a max
 wait_for 60 isnt limited 1073741824
@@ -119,7 +119,7 @@ fact restore_back "$(high a) $(high limited)"
 ### two at once: the first has the lock
 run sysrq
 wait_for 60 isnt a max
-scx_agent --restore-memory >/out/second.out 2>/out/second.err
+scx_agent restore >/out/second.out 2>/out/second.err
 fact second_status $?
 fact second_high "$(high a)"
 

@@ -76,6 +76,23 @@ echo 0 >$cg/agents/held/cgroup.freeze
 wait_for 10 grep -q 'somebody else lets it go on' /out/first.err
 fact taken_left "$(freeze held)"
 
+### what it may do
+# capabilities NAME PID: each set of it in hexadecimal.
+capabilities() {
+	for set in Inh Prm Eff Bnd Amb; do
+		fact "$1_$set" "$(sed -n "s/^Cap$set:\t0*\(.\)/\1/p" "/proc/$2/status")"
+	done
+	fact "$1_no_new_privs" "$(sed -n 's/^NoNewPrivs:\t//p' "/proc/$2/status")"
+}
+capabilities daemon $scheduler
+read -r guard _ <<END
+$(cat /proc/$scheduler/task/*/children)
+END
+capabilities guard "$guard"
+for t in /proc/$scheduler/task/*; do
+	echo "$(cat "$t/comm") $(sed -n 's/^Cap\(Prm\|Eff\):\t//p' "$t/status" | tr '\n' ' ')"
+done >/out/threads
+
 ### ended, and killed: everybody goes on
 tell last pause held
 wait_for 10 frozen_is held 1
@@ -98,7 +115,10 @@ wait_for 20 state_is disabled
 begin limited
 mkdir $cg/agents/calls
 cp /tests/limited /tmp/claude
-enter agents/calls setsid /tmp/claude &
+# Another user's: who ends its calls needs a capability for that.
+echo nobody:x:65534:65534::/:/bin/sh >>/etc/passwd
+chmod 1777 /tmp
+enter agents/calls setsid start-stop-daemon -S -c nobody -x /tmp/claude &
 calls=$!
 wait_for 40 sh -c '[ -e /tmp/limited.done ]'
 fact framework_lives "$(kill -0 $calls && echo yes)"
@@ -151,7 +171,9 @@ stop_scheduler TERM
 fact limited_status $status
 
 ### without the memory controller there is no pause
-enter agents/held sleep 60 &
+enter agents/held sleep 1000 &
+held=$!
 start_scheduler plain --agent-cgroup 'agents/*' --no-memory
 tell no_memory pause held
 stop_scheduler TERM
+kill $held

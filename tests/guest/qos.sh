@@ -30,7 +30,8 @@ ticks() {
 	done
 }
 mkdir $cg/agents
-start_scheduler qos -v --no-memory --agent-cgroup 'agents/*' --agent-qos 'agents/night*=background' \
+# Quanta of seconds would make shares a matter of minutes.
+start_scheduler qos -v --quantum-max-ms 1000 --no-memory --agent-cgroup 'agents/*' --agent-qos 'agents/night*=background' \
 	--agent-qos 'agents/bound=background' --background-cpus 0-1 --events /out/qos.jsonl
 
 # Work in the background keeps to its CPUs, though others are idle; what is bound elsewhere goes on.
@@ -51,7 +52,7 @@ end bound
 hogs web 4
 sleep 3 # its calls are long now
 ticks >/out/before
-measure beside 10 night web
+measure beside 16 night web
 # As many as web has: by turns, and then before it.
 hogs desk 4
 sleep 3
@@ -63,19 +64,21 @@ ticks >/out/after
 end night
 
 end desk
+end web
 
-# Weights count once an agent is ahead of its share by some seconds.
+# Weights count once one is ahead of its share by a long call, which takes some seconds.
+hogs light 4
 hogs late 4
 sleep 0.5
 scx_agent set late weight=400
-sleep 9
-measure weighed 6 web late
+sleep 24
+measure weighed 12 light late
 scx_agent set late weight=0 >/out/bad.out 2>/out/bad.err
 fact bad $?
 scx_agent set nobody qos=standard >/out/nobody.out 2>/out/nobody.err
 fact nobody $?
 fact state "$(state)"
-end web
+end light
 end late
 stop_scheduler TERM
 fact nr_rejected "$(cat $ext/nr_rejected)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What happens to a host happens under the scheduler: hotplug, a killed daemon, ejection, bad neighbours.
+# What happens to a host happens under the scheduler: a killed daemon, ejection, bad neighbours.
 . /tests/lib.sh
 
 hog() { # hog NAME COMMAND...: burns CPU behind it until killed, pid in $pid
@@ -14,25 +14,6 @@ ticks() {
 }
 
 mkdir $cg/agents $cg/agents/a $cg/agents/b
-
-### hotplug
-start_scheduler hotplug --agent-cgroup 'agents/*' --events /out/hotplug.jsonl
-seq0=$(cat $ext/enable_seq)
-echo 0 >/sys/devices/system/cpu/cpu3/online
-moved_on() { [ "$(cat $ext/enable_seq)" -gt "$1" ] && state_is enabled; }
-wait_for 20 moved_on "$seq0"
-fact offline_restarted $?
-seq1=$(cat $ext/enable_seq)
-(enter agents/a /tests/claude call)
-echo 1 >/sys/devices/system/cpu/cpu3/online
-wait_for 20 moved_on "$seq1"
-fact online_restarted $?
-fact hotplug_ops "$(cat $ext/root/ops)"
-(enter agents/a /tests/claude call)
-fact hotplug_alive "$(kill -0 $scheduler && echo yes)"
-sleep 0.5
-stop_scheduler TERM
-fact hotplug_status $status
 
 ### the daemon is killed
 start_scheduler killed --agent-cgroup 'agents/*'

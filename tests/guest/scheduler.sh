@@ -24,7 +24,7 @@ fact term_status $status
 fact term_state "$(state)"
 fact term_ops "$(cat $ext/root/ops 2>/dev/null)"
 
-start_scheduler second
+start_scheduler second -vv
 stop_scheduler INT
 fact int_status $status
 fact int_state "$(state)"

@@ -126,3 +126,25 @@ fact left "$(find /usr/local /var/log /etc/scx_agent /run/scx_agent/memory.journ
 (cd /src && scripts/uninstall) >/dev/null 2>&1
 fact uninstall_again $?
 journalctl -u scx_agent --no-pager -o short-monotonic >/out/journal.err
+
+### a person's first minutes, as README has them, with an agent of Docker's shape
+cd /src || exit 1
+container=docker-4fd1c2aa0011.scope
+# container_that_works: its framework, in $held, has a tool call.
+container_that_works() {
+	mkdir -p $cg/system.slice/$container
+	enter system.slice/$container /tests/claude works &
+	held=$!
+}
+container_that_works
+settings() { printf '%s\n' "$2" >"$1"; }
+# minute FILE:LINE COMMAND...
+minute() {
+	place=$1
+	shift
+	fact "minute_$place" "$(timeout 60 "$@" >"/out/${place%:*}.${place#*:}" 2>&1 </dev/null; echo $?)"
+	fact "state_$place" "$(systemctl is-active scx_agent) $(state)"
+}
+. /tests/minutes.sh
+kill $held
+fact minutes_left "$(find /usr/local /run/scx_agent/memory.journal -name '*scx_agent*' -o -name memory.journal 2>/dev/null | tr '\n' ' ')"

@@ -84,8 +84,10 @@ const ASKING: [&str; 13] = [
     "resume", "status", "top",
 ];
 
-/// What stands for the reader's own in a guest: an agent of that name, less time, and no terminal.
-const IN_A_GUEST: [(&[&str], &[&str]); 4] = [
+/// What stands for the reader's own in a guest: an agent of that name, less time, no terminal, and a program that is
+/// built.
+const IN_A_GUEST: [(&[&str], &[&str]); 5] = [
+    (&["scripts/install"], &["scripts/install", "--program", "/src/scx_agent"]),
     (&["docker-4fd1c2.scope"], &["held"]),
     (&["record", "--for"], &["record", "--for", "2"]),
     (&["top"], &["top", "--batch", "1"]),
@@ -102,21 +104,79 @@ pub fn to_run() -> String {
             if program(&c.words[0]) != "scx_agent" || !c.words.get(1).is_some_and(asks) {
                 continue;
             }
-            let mut words: Vec<&str> = vec!["documented", &c.at, "scx_agent"];
-            let mut rest: Vec<&str> = c.words[1..].iter().map(String::as_str).collect();
-            for (from, to) in IN_A_GUEST {
-                if let Some(at) = rest.windows(from.len()).position(|w| w == from) {
-                    // The time after `--for` goes, too.
-                    let end = at + from.len() + usize::from(from.contains(&"--for"));
-                    rest.splice(at..end.min(rest.len()), to.iter().copied());
-                }
-            }
-            words.extend(rest);
-            out += &shlex::try_join(words).expect("no NUL").replace("4711", "$held");
-            out.push('\n');
+            out += &format!("documented {} scx_agent {}\n", c.at, in_a_guest(&c.words[1..]));
         }
     }
     out
+}
+
+/// Words as a guest's shell takes them.
+fn in_a_guest(words: &[String]) -> String {
+    let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
+    for (from, to) in IN_A_GUEST {
+        if let Some(at) = words.windows(from.len()).position(|w| w == from) {
+            // The time after `--for` goes, too.
+            let end = at + from.len() + usize::from(from.contains(&"--for"));
+            words.splice(at..end.min(words.len()), to.iter().copied());
+        }
+    }
+    shlex::try_join(words).expect("no NUL").replace("4711", "$held")
+}
+
+/// The part of a document below a heading, up to the next; empty lines stand for all others.
+///
+/// # Panics
+/// There is no such heading.
+fn section(text: &str, heading: &str) -> String {
+    let at = text.lines().position(|l| l == heading).unwrap_or_else(|| panic!("no section {heading:?}"));
+    let length = text.lines().skip(at + 1).take_while(|l| !l.starts_with('#')).count();
+    let lines = text.lines().enumerate();
+    lines
+        .map(|(n, l)| if (at + 1..=at + length).contains(&n) { l } else { "" })
+        .fold(String::new(), |all, l| all + l + "\n")
+}
+
+/// A person's first minutes: what README has to be typed, in order, to install the service, look at it, give it settings,
+/// ask it and end it; what ends it comes last. Before the first that has to do with settings, the file that README gives
+/// is written. A line of shell each: `settings PATH TEXT`, or `minute FILE:LINE` and the command.
+///
+/// # Panics
+/// README has changed so that they cannot be found.
+pub fn first_minutes() -> (Vec<Command>, String) {
+    let (_, text) = documents().into_iter().find(|(name, _)| name == "README.md").expect("README");
+    let ours = |c: &Command| {
+        c.block
+            && (matches!(program(&c.words[0]), "scx_agent" | "systemctl")
+                || c.words[0].starts_with("scripts/"))
+    };
+    let of = |heading: &str| -> Vec<Command> {
+        commands("README.md", &section(&text, heading)).into_iter().filter(ours).collect()
+    };
+    let service = of("### As a service");
+    let stop =
+        service.iter().position(|c| c.words.get(1).is_some_and(|w| w == "stop")).expect("how to stop it");
+    let mut all = service[..stop].to_vec();
+    let settings = all.len();
+    all.extend(of("### Settings"));
+    all.extend(of("### Ask it"));
+    all.extend_from_slice(&service[stop..]);
+
+    let text = section(&text, "### Settings");
+    let mut file = text.lines().skip_while(|l| !l.starts_with("    # /etc/"));
+    let path = file.next().expect("a file of settings").trim_start_matches(['#', ' ']).to_string();
+    let file: Vec<&str> = file.take_while(|l| l.starts_with("    ") || l.is_empty()).map(str::trim).collect();
+    let file = file.join("\n");
+    // What follows is commands, after an empty line.
+    let end = file.find("\nscx_agent ").or_else(|| file.find("\nsudo ")).expect("commands behind the file");
+    let mut script = String::new();
+    for (n, c) in all.iter().enumerate() {
+        if n == settings {
+            script += &shlex::try_join(["settings", &path, &file[..end]]).expect("no NUL");
+            script.push('\n');
+        }
+        script += &format!("minute {} {}\n", c.at, in_a_guest(&c.words));
+    }
+    (all, script)
 }
 
 /// Code in sentences that begins with a program of ours; it may go on in the next line.

@@ -109,6 +109,12 @@ impl Boot {
         self
     }
 
+    /// With CPUs of this topology, as QEMU's -smp takes it: `8,sockets=1,cores=4,threads=2`.
+    pub fn smp(mut self, topology: &str) -> Boot {
+        self.guest.smp = Some(topology.into());
+        self
+    }
+
     /// With this scheduler from before the workload to its end.
     pub fn scheduler(mut self, line: &str) -> Boot {
         self.guest.scheduler = Some(line.into());
@@ -136,6 +142,14 @@ impl Boot {
     /// On the newest cloud kernel of this Debian suite, whatever kernel is to be tested otherwise.
     pub fn suite(mut self, suite: &str) -> Boot {
         self.kernel = Some(KernelChoice::Suite(suite.into()));
+        self
+    }
+
+    /// On the kernel in a folder, which somebody has built.
+    pub fn folder(mut self, dir: &Path) -> Boot {
+        let kernel = KernelChoice::Folder(dir.into());
+        self.guest.kernel = kernel.clone();
+        self.kernel = Some(kernel);
         self
     }
 

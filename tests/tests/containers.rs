@@ -20,7 +20,16 @@ fn names_labels_and_a_sandbox() {
     for podman in ["run_early", "run_late-1", "run_labelled", "run_other", "run_gvisor"] {
         assert_eq!(facts.get(podman), "0", "{podman}:\n{}", left.diagnosis());
     }
-    for found in ["early_waits", "early", "late_waits", "label_waits", "gvisor_waits", "gvisor"] {
+    for found in [
+        "early_waits",
+        "early",
+        "late_waits",
+        "label_waits",
+        "gvisor_waits",
+        "gvisor",
+        "set_by_label",
+        "set_no_more",
+    ] {
         assert_eq!(facts.get(found), "0", "{found}:\n{}", left.diagnosis());
     }
     assert_eq!(facts.get("scheduler_status"), "0", "{}", left.diagnosis());

@@ -76,6 +76,7 @@ fn agents_are_paused_limited_and_recorded() {
         assert!(left.text(file).contains(word), "{file} does not say {word:?}:\n{}", left.text(file));
     }
 
+    check_capabilities(&left);
     let calls: Value = serde_json::from_str(&left.text("calls.json")).expect("JSON");
     let of = |part: &str| {
         let mut all = calls.as_array().unwrap().iter();
@@ -99,6 +100,53 @@ fn agents_are_paused_limited_and_recorded() {
     check_report(&left);
     assert_eq!(left.text("documented.failed"), "", "commands of the documents that do not work");
     assert!(facts.number("documented") >= 15.0, "{facts:?}");
+}
+
+/// Capabilities by their numbers (linux/capability.h).
+fn capabilities(numbers: &[u32]) -> u64 {
+    numbers.iter().map(|n| 1 << n).sum()
+}
+
+/// Who may do what: the daemon has dropped what it does not need, and nobody who answers others has much.
+fn check_capabilities(left: &Left) {
+    let facts = left.facts();
+    let hex = |text: &str| u64::from_str_radix(text, 16).unwrap_or_else(|e| panic!("{text:?}: {e}"));
+    let fact = |name: &str| hex(facts.get(name));
+    // DAC_OVERRIDE, DAC_READ_SEARCH, SYS_PTRACE and SYS_RESOURCE; KILL.
+    let restoring = capabilities(&[1, 2, 19, 24]);
+    let working = restoring | capabilities(&[5]);
+    // SYS_ADMIN, PERFMON and BPF.
+    let all = working | capabilities(&[21, 38, 39]);
+    for (name, want) in [
+        ("daemon_Eff", working),
+        ("daemon_Prm", all),
+        ("daemon_Bnd", all),
+        ("daemon_Inh", 0),
+        ("daemon_Amb", 0),
+        ("guard_Eff", restoring),
+        ("guard_Prm", restoring),
+        ("guard_Bnd", all),
+        ("guard_Inh", 0),
+        ("daemon_no_new_privs", 1),
+        ("guard_no_new_privs", 1),
+    ] {
+        assert_eq!(fact(name), want, "{name}: {:x} and not {want:x}", fact(name));
+    }
+    let text = left.text("threads");
+    let threads: Vec<(&str, u64, u64)> = text
+        .lines()
+        .map(|l| {
+            let words: Vec<&str> = l.split(' ').collect();
+            (words[0], hex(words[1]), hex(words[2]))
+        })
+        .collect();
+    let of =
+        |name: &str| *threads.iter().find(|t| t.0 == name).unwrap_or_else(|| panic!("no {name}: {text}"));
+    assert_eq!(of("tags"), ("tags", 0, 0));
+    let looking = capabilities(&[2]);
+    assert_eq!(of("metrics"), ("metrics", looking, looking));
+    assert_eq!(of("memory"), ("memory", working, working));
+    assert!(threads.iter().all(|t| t.2 & !working == 0), "a thread that can load programs: {text}");
 }
 
 /// The report on the recording, against what the load says that it did, and the daemon of its calls.

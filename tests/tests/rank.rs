@@ -65,6 +65,8 @@ proptest! {
         prop_assert_eq!(qos_place(now, Qos::Standard, &k), now);
         prop_assert_eq!(long_wait_ns(Qos::Background, &k), k.qos_wait_ns);
         prop_assert_eq!(long_wait_ns(Qos::Interactive, &k), k.delay_cap_ns);
+        // In front only of what waits for longer than for its turn, and before the kernel's 30 s.
+        prop_assert!(wait_bound_ns(&k) > k.delay_cap_ns && wait_bound_ns(&k) <= 20 * S);
     }
 
     /// Background work that only ever has the turns of what has waited for long: each has one, though none
@@ -84,6 +86,21 @@ proptest! {
         // What came later stays behind it.
         prop_assert!(queue.iter().all(|&b| b <= now - K.qos_wait_ns));
         prop_assert_eq!(aged_base(now, now + S, K.qos_wait_ns), now);
+    }
+
+    /// Long calls age while shorter ones keep them waiting, not while they wait for each other; in the end all do.
+    #[test]
+    fn who_waits_for_its_equals_does_not_age(
+        now in 100 * S..1000 * S, waited in 0..40 * S, free in 0..40 * S, k in knobs(),
+    ) {
+        let (queued, free) = (now - waited, now - free);
+        for qos in [Qos::Interactive, Qos::Standard, Qos::Background] {
+            let aged = has_aged(now, queued, free, qos, &k);
+            let for_others = waited.min(now - free);
+            prop_assert_eq!(now - waits_since_ns(queued, free), for_others);
+            let counts = if qos == Qos::Background { waited } else { for_others };
+            prop_assert_eq!(aged, counts >= long_wait_ns(qos, &k) || waited >= wait_bound_ns(&k));
+        }
     }
 
     #[test]

@@ -34,6 +34,19 @@ fn loads_serves_and_ends() {
     let lines: Vec<_> = monitor.lines().filter(|l| l.starts_with("agents 2 ")).collect();
     assert!(lines.len() >= 2, "--monitor beside it:\n{monitor}\n{}", left.text("monitor.err"));
 
+    // The kernel refuses a program of a million; a change that comes near is to be seen here first.
+    let second = format!("{}{}", left.text("second.out"), left.text("second.err"));
+    let verified: Vec<(u32, &str)> = second
+        .lines()
+        .filter_map(|l| l.split_once("verified: ")?.1.split_once(" instructions of "))
+        .map(|(n, program)| (n.parse().unwrap(), program))
+        .collect();
+    println!("verified: {verified:?}");
+    assert!(verified.iter().any(|(_, program)| *program == "agent_enqueue"), "{verified:?}");
+    for (n, program) in verified {
+        assert!((1..60_000).contains(&n), "{program}: {n} instructions to verify");
+    }
+
     let log = left.events("events.jsonl");
     assert_eq!(log.agents(), ["early", "late"]);
     let gone = log.0.iter().any(|e| matches!(e, Event::AgentGone { agent, .. } if agent == "late"));

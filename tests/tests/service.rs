@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The unit, the scripts that install it, and the Debian package, under a real systemd.
 
+use scx_agent_tests::documents::{self, Command};
 use scx_agent_tests::vm::{bin_dir, Boot, Facts, Left};
 use std::path::Path;
 
@@ -27,7 +28,11 @@ fn boot(script: &str) -> Boot {
 #[test]
 fn a_unit_from_its_installation_to_its_end() {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (minutes, script) = documents::first_minutes();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), script).unwrap();
     let left = boot("service")
+        .file(file.path(), "/tests/minutes.sh")
         .file(&bin_dir().join("scx_agent"), "/src/scx_agent")
         .file(&checkout.join("scripts"), "/src/scripts")
         .file(&checkout.join("dist"), "/src/dist")
@@ -123,7 +128,65 @@ fn a_unit_from_its_installation_to_its_end() {
     assert_eq!((&status["healthy"], &status["state"]), (&true.into(), &"enabled".into()), "{status}");
     assert_eq!(status["metrics"]["agents"], 1, "the first scan was done when it was ready: {status}");
     assert_eq!(status["config_files"].as_array().map(Vec::len), Some(2), "{status}");
+    check_first_minutes(&left, &minutes);
     left.assert_kernel_well();
+}
+
+/// What README promises of the commands of a person's first minutes: what each begins with, and words that it says.
+const PROMISES: [(&str, &[&str]); 20] = [
+    ("scripts/install", &["systemctl enable --now scx_agent"]),
+    ("systemctl enable --now", &[]),
+    ("scx_agent status", &["is healthy", "scheduler  enabled", "1: 0 wait", "1 in a tool call"]),
+    ("scx_agent top", &["AGENT", "PHASE", "docker-4fd1c", " call ", "RUNNING CALL", "sleep 1000"]),
+    ("scx_agent record", &[]),
+    (
+        "scx_agent report",
+        &["time in tool calls", "samples above 300 MB", "CPU in tool calls", "retry groups"],
+    ),
+    ("scx_agent check", &["ok       sched_ext", "ok       cpu controller"]),
+    ("systemctl reload", &[]),
+    ("scx_agent config default", &["#slice_us = 10000", "#mem_slack_pct = 25", "Longest time on a CPU"]),
+    ("scx_agent config check", &["/etc/scx_agent/config.toml", "50-mine.toml"]),
+    ("scx_agent config show", &["mem_slack_pct = 40  # /etc/scx_agent/conf.d/50-mine.toml:1", "# default"]),
+    (
+        "scx_agent reload",
+        &["applied: mem_slack_pct", "after a restart only: agent_cgroups", "framework_comms"],
+    ),
+    ("scx_agent calls --agent", &["docker-4fd1c2aa0011", "sleep 1000"]),
+    ("scx_agent calls --running", &["\"agent\":", "docker-4fd1c2aa0011", "sleep 1000"]),
+    ("scx_agent explain", &["framework", "docker-4fd1c2aa0011", "rule", "rank"]),
+    ("scx_agent hooks install claude", &["\"hooks\"", "scx_agent call begin", "scx_agent call end"]),
+    ("scx_agent hooks install gemini", &[".gemini/settings.json"]),
+    ("systemctl stop", &[]),
+    ("scripts/uninstall", &[]),
+    ("scx_agent", &["no promise is known of this command: add it"]),
+];
+
+/// README's commands for the first minutes did what it says of them.
+fn check_first_minutes(left: &Left, minutes: &[Command]) {
+    let facts = left.facts();
+    let mut broken = Vec::new();
+    for c in minutes {
+        let (line, name) = (c.words.join(" "), c.at.replace(':', "."));
+        let said = left.text(&name);
+        let (_, words) = PROMISES.iter().find(|(begin, _)| line.starts_with(begin)).expect("one for all");
+        let wanted = match &c.words[0][..] {
+            "scripts/install" | "scripts/uninstall" => "inactive disabled",
+            "systemctl" if c.words[1] == "stop" => "inactive disabled",
+            _ => "active enabled",
+        };
+        let missing: Vec<_> = words.iter().filter(|w| !said.contains(**w)).collect();
+        let (status, state) = (facts.get(&format!("minute_{}", c.at)), facts.get(&format!("state_{}", c.at)));
+        if status != "0" || state != wanted || !missing.is_empty() {
+            broken.push(format!(
+                "{}: {line}: exit status {status}, {state:?}, does not say {missing:?}:\n{said}",
+                c.at
+            ));
+        }
+    }
+    assert!(broken.is_empty(), "promises of README:\n{}", broken.join("\n"));
+    assert!(minutes.len() >= 15, "{minutes:?}");
+    assert_eq!(facts.get("minutes_left"), "");
 }
 
 #[test]
