@@ -140,3 +140,18 @@ fn a_reload_tells_what_it_applies_from_what_needs_a_restart() {
     assert_eq!(restart, ["events", "exit_dump_len"]);
     fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn cpus_that_the_machine_lacks_are_told_with_their_place() {
+    let dir = folder("cpus", &[("config.toml", "# more\nbackground_cpus = \"0,8191\"\n")]);
+    let some_are_there = config(&dir, &[]).unwrap();
+    assert!(some_are_there.suits(8).is_ok());
+    fs::write(dir.join("config.toml"), "# none\nbackground_cpus = \"8190-8191\"\n").unwrap();
+    let said = config(&dir, &[]).unwrap_err();
+    let place = format!("{}:2: background_cpus: ", dir.join("config.toml").display());
+    assert!(said.starts_with(&place), "{said}");
+    // An option has no place, and is named all the same.
+    let said = config(&dir, &["--background-cpus", "8000"]).unwrap_err();
+    assert!(said.starts_with("background_cpus: "), "{said}");
+    fs::remove_dir_all(dir).unwrap();
+}

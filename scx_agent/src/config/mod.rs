@@ -114,11 +114,16 @@ pub fn files(named: Option<&Path>) -> Result<Vec<PathBuf>, Problems> {
 /// Reads the files that the command line `argv` says, and puts its options over them.
 ///
 /// # Errors
-/// All that is wrong with the files; a wrong command line ends the process with clap's message.
+/// All that is wrong with the files, or with them on this machine; a wrong command line ends the process with
+/// clap's message.
 pub fn load(argv: &[OsString]) -> Result<Config, Problems> {
     let matches = Opts::command().get_matches_from(argv);
     let files = files(matches.get_one::<PathBuf>("config").map(PathBuf::as_path))?;
-    read(argv, &matches, files)
+    let config = read(argv, &matches, files)?;
+    if let Ok(cpus) = libbpf_rs::num_possible_cpus() {
+        config.suits(cpus)?;
+    }
+    Ok(config)
 }
 
 fn read(argv: &[OsString], matches: &ArgMatches, files: Vec<PathBuf>) -> Result<Config, Problems> {
@@ -196,6 +201,18 @@ fn in_force(key: &Key, matches: &ArgMatches, files: &BTreeMap<String, Vec<Settin
 }
 
 impl Config {
+    /// # Errors
+    /// What a machine with so many CPUs cannot do.
+    fn suits(&self, cpus: usize) -> Result<(), Problems> {
+        let Err(e) = self.opts.qos.background_mask(cpus) else { return Ok(()) };
+        let places = match self.values.get("background_cpus").map(|v| &v.origin) {
+            Some(Origin::Files(places)) => places.as_slice(),
+            _ => &[],
+        };
+        let place = places.first().map(|p| format!("{p}: ")).unwrap_or_default();
+        Err(Problems(vec![Problem(format!("{place}{e}"))]))
+    }
+
     /// Takes over the keys `live` of `new`: the others stay as they are in force. Options that are
     /// applied as a whole are read from `new` by then.
     pub fn take_over(&mut self, new: Config, live: &[String]) {
