@@ -19,7 +19,7 @@ static OVER: AtomicBool = AtomicBool::new(false);
 
 const AGENTS: &str = "/sys/fs/cgroup/agents";
 /// Agents of a week that are there at a time, and calls that one of them makes.
-const AT_ONCE: u64 = 4;
+const AT_ONCE: u64 = 8;
 const CALLS_EACH: u64 = 50;
 
 fn main() {
