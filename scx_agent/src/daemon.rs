@@ -2,13 +2,15 @@
 //! The program as a service: its settings and their reload, the signals, and what the service
 //! manager is told.
 
+use crate::calls::limit;
 use crate::config::{self, Config};
+use crate::lines::Lines;
 use crate::memory::{self, Memory};
 use crate::qos::Settings;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{NoneLoads, Scheduler};
 use crate::{cli, logging, preflight, privileges, sockets, stats};
-use anyhow::{Context, Result};
-use log::{info, warn};
+use anyhow::{bail, Context, Result};
+use log::{error, warn};
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -39,8 +41,12 @@ pub struct Daemon {
     stop: Arc<AtomicBool>,
     hangup: Arc<AtomicBool>,
     memory: Option<memory::Link>,
+    /// Its end was noticed.
+    memory_failed: bool,
     started: Instant,
     reloads: Reloads,
+    /// Why nothing is scheduled although it was to be.
+    unscheduled: Option<String>,
     /// Classes and weights of agents.
     pub settings: Settings,
     /// How often the service manager wants to hear from the main loop, and when it last did.
@@ -75,7 +81,9 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         signal_hook::flag::register(SIGHUP, hangup.clone()).context("cannot handle signals")?;
     }
     let printed = config.opts.stats.map(|secs| cli::interval(secs, "--stats")).transpose()?;
-    preflight::Host::this().check(config.opts.no_sched)?;
+    let host = preflight::Host::this();
+    let unscheduled = if config.opts.no_sched { None } else { host.only_memory() };
+    host.check(config.opts.no_sched || unscheduled.is_some())?;
     privileges::bound()?;
     // Dropped last: knobs are put back whichever way this function ends.
     let memory = Memory::start(&config.opts.memory, config.opts.verbose)?;
@@ -88,8 +96,9 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         });
     }
     let settings = Settings::new(config.opts.qos.clone(), libbpf_rs::num_possible_cpus()?);
-    if config.opts.no_sched && config.opts.qos.has_budgets() {
-        warn!("budgets of CPU time are not watched: without a scheduler (no_sched) there is no background");
+    if let Some(path) = config.opts.events.as_deref() {
+        // Once: when the CPUs change it goes on.
+        Lines::begin("event log", path)?;
     }
     let mut daemon = Daemon {
         argv,
@@ -97,14 +106,30 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         stop,
         hangup,
         memory: memory.as_ref().map(Memory::link),
+        memory_failed: false,
         started: Instant::now(),
         reloads: Reloads::default(),
+        unscheduled: None,
         settings,
         watchdog: sd_notify::watchdog_enabled().map(|period| (period / 2, Instant::now())),
     };
+    if let Some(why) = unscheduled {
+        daemon.only_watches(why)?;
+    }
+    if !daemon.schedules() && daemon.config.opts.qos.has_budgets() {
+        warn!("budgets of CPU time are not watched: without a scheduler (no_sched) there is no background");
+    }
     loop {
         let mut object = MaybeUninit::uninit();
-        let mut scheduler = Scheduler::start(&daemon.config.opts, daemon.memory.clone(), &mut object)?;
+        let memory_link = daemon.memory.clone();
+        let started = Scheduler::start(&daemon.config.opts, daemon.schedules(), memory_link, &mut object);
+        let mut scheduler = match started {
+            Err(e) if e.is::<NoneLoads>() => {
+                daemon.only_watches(e.to_string())?;
+                continue;
+            }
+            started => started?,
+        };
         let status = if daemon.schedules() { "scheduling" } else { "watching" };
         tell(&[NotifyState::Ready, NotifyState::Status(status)]);
         let ended = scheduler.run(&mut daemon);
@@ -138,14 +163,34 @@ impl Daemon {
         self.started
     }
 
-    /// False if it was told to watch only.
+    /// False if it watches only: it was told to, or has to.
     pub fn schedules(&self) -> bool {
-        !self.config.opts.no_sched
+        !self.config.opts.no_sched && self.unscheduled.is_none()
+    }
+
+    /// Why nothing is scheduled although it was to be.
+    pub fn unscheduled(&self) -> Option<&str> {
+        self.unscheduled.as_deref()
+    }
+
+    /// Goes on without a scheduler, and says so.
+    fn only_watches(&mut self, why: String) -> Result<()> {
+        if self.memory.is_none() {
+            bail!("{why}; and memory is not to be managed (no_memory), which is all that could be done");
+        }
+        warn!("nothing is scheduled, and agents' memory is managed alone, as with --no-sched: {why}");
+        self.unscheduled = Some(why);
+        Ok(())
     }
 
     /// The files whose settings are in force.
     pub fn files(&self) -> &[PathBuf] {
         &self.config.files
+    }
+
+    /// How long calls may run.
+    pub fn limits(&self) -> &limit::Options {
+        &self.config.opts.limit
     }
 
     /// What came of the reloads so far.
@@ -169,9 +214,14 @@ impl Daemon {
         if self.hangup.swap(false, Ordering::Relaxed) {
             self.reload();
         }
+        if !self.memory_failed && self.memory.as_ref().is_some_and(memory::Link::has_ended) {
+            self.memory_failed = true;
+            error!("the memory controller has failed: every limit is back, and none is set until a restart");
+        }
     }
 
-    fn reload(&mut self) {
+    /// Reads the files again, and notes what came of it.
+    pub fn reload(&mut self) {
         let since = NotifyState::monotonic_usec_now().ok();
         tell(&std::iter::once(NotifyState::Reloading).chain(since).collect::<Vec<_>>());
         let done = self.try_reload();
@@ -179,7 +229,7 @@ impl Daemon {
         self.reloads.refused = done.is_err();
         self.reloads.message = match done {
             Ok(said) => {
-                info!("reload: {}", said.replace('\n', "; "));
+                warn!("reload: {}", said.replace('\n', "; "));
                 said
             }
             Err(e) => {
@@ -196,8 +246,6 @@ impl Daemon {
         let new = config::load(&self.argv)?;
         let (live, restart) = new.changes(&self.config);
         let tunables = new.opts.memory.tunables()?;
-        // It holds after a restart, which is not to fail for it.
-        new.opts.qos.background_mask(libbpf_rs::num_possible_cpus()?)?;
         if let Some(memory) = &self.memory {
             // One that has ended has put its knobs back.
             let _ = memory.messages.send(memory::Message::Tunables(tunables));

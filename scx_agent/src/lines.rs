@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! Logs of JSON lines. A log that cannot be written ends, with a warning; the daemon goes on.
+//! Logs of JSON lines. A log that cannot be written ends, or waits until it can be, with a warning; the daemon goes
+//! on.
 
 use anyhow::{Context, Result};
 use log::warn;
@@ -8,6 +9,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Error, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Time between two tries to go on with a log that could not be written.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// When a log begins a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct Lines {
     size: u64,
     /// None once it could not be written.
     out: Option<BufWriter<File>>,
+    /// When that is tried again.
+    again: Option<Instant>,
 }
 
 impl Lines {
@@ -34,10 +41,19 @@ impl Lines {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn create(what: &str, path: &Path) -> Result<Lines> {
+    pub fn begin(what: &str, path: &Path) -> Result<()> {
+        File::create(path).with_context(|| format!("cannot write the {what} {}", path.display()))?;
+        Ok(())
+    }
+
+    /// Goes on with a log that was begun.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn begun(what: &str, path: &Path) -> Result<Lines> {
         let told = || format!("cannot write the {what} {}", path.display());
-        let out = Some(BufWriter::new(File::create(path).with_context(told)?));
-        Ok(Lines { path: path.into(), rotation: None, size: 0, out })
+        let (file, size) = append(path).with_context(told)?;
+        Ok(Lines { path: path.into(), rotation: None, size, out: Some(BufWriter::new(file)), again: None })
     }
 
     /// Goes on with the log at `path`, readable by its owner only, which `rotation` bounds.
@@ -46,11 +62,18 @@ impl Lines {
     /// The file cannot be opened or made.
     pub fn rotating(path: &Path, rotation: Rotation) -> Result<Lines> {
         let (file, size) = append(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Lines { path: path.into(), rotation: Some(rotation), size, out: Some(BufWriter::new(file)) })
+        Ok(Lines {
+            path: path.into(),
+            rotation: Some(rotation),
+            size,
+            out: Some(BufWriter::new(file)),
+            again: None,
+        })
     }
 
     /// Adds one line.
     pub fn write(&mut self, record: &impl Serialize) {
+        self.try_again();
         if self.out.is_some() {
             let written = serde_json::to_vec(record).map_err(Error::from).and_then(|line| self.add(line));
             self.end_on(written);
@@ -104,8 +127,25 @@ impl Lines {
 
     fn end_on(&mut self, done: std::io::Result<()>) {
         if let Err(e) = done {
-            warn!("cannot write {}: {e}; this log ends here", self.path.display());
-            self.out = None;
+            let then = if self.rotation.is_some() {
+                "what comes until it can be is lost"
+            } else {
+                "this log ends here"
+            };
+            warn!("cannot write {}: {e}; {then}", self.path.display());
+            (self.out, self.again) = (None, Some(Instant::now() + RETRY));
+        }
+    }
+
+    /// Goes on where it ended, if the place is free again.
+    fn try_again(&mut self) {
+        if self.rotation.is_none() || self.out.is_some() || self.again.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        self.again = Some(Instant::now() + RETRY);
+        if let Ok((file, size)) = append(&self.path) {
+            warn!("{} is written again", self.path.display());
+            (self.out, self.size) = (Some(BufWriter::new(file)), size);
         }
     }
 }
@@ -187,10 +227,8 @@ mod tests {
     #[test]
     fn one_that_cannot_be_written_ends() {
         let dir = folder("ends");
-        assert!(Lines::create("event log", &dir.join("no/such"))
-            .unwrap_err()
-            .to_string()
-            .contains("no/such"));
+        let lacks = Lines::begin("event log", &dir.join("no/such")).unwrap_err().to_string();
+        assert!(lacks.contains("no/such"), "{lacks}");
         let path = dir.join("log");
         let mut log = Lines::rotating(&path, Rotation { bytes: 10, kept: 1 }).unwrap();
         log.write(&"12345678");
@@ -198,8 +236,17 @@ mod tests {
         log.write(&"12345678");
         log.write(&"1");
         log.flush();
-        assert!(log.out.is_none());
+        assert!(log.has_ended());
         assert_eq!(fs::read_to_string(&path).unwrap(), "\"12345678\"\n");
+        // Not at once, and only where it can be; one without bounds does not come back.
+        fs::remove_dir(dir.join("log.1")).unwrap();
+        log.write(&"2");
+        assert!(log.has_ended());
+        log.again = Some(Instant::now());
+        log.write(&"3");
+        log.flush();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "\"3\"\n");
+        assert_eq!(fs::read_to_string(dir.join("log.1")).unwrap(), "\"12345678\"\n");
         fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -13,6 +13,7 @@ mod commands;
 mod config;
 mod containers;
 mod daemon;
+mod ended;
 mod explain;
 mod globs;
 mod kernel;

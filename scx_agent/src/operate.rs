@@ -6,9 +6,10 @@ use crate::agents::Agents;
 use crate::daemon::Daemon;
 use crate::kernel::Kernel;
 use crate::memory::Message;
-use crate::qos::{Setting, Settings};
+use crate::qos::{Setting, Settings, Weight};
 use crate::questions::Answer;
 use crossbeam::channel::{bounded, Sender};
+use log::warn;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -25,9 +26,22 @@ pub fn set(args: &Args, agents: &Agents, settings: &mut Settings, kernel: &Kerne
             weight: args.get("weight").map(|w| w.parse()).transpose()?,
             budget: None,
         };
+        let before = settings.holds(id);
         settings.operator(id, setting, kernel).map_err(|e| format!("agent {name:?}: {e}"))?;
-        let said = ["qos", "weight"].iter().filter_map(|k| args.get(*k).map(|v| format!("{k} {v}")));
-        Ok(format!("agent {name:?} has {} now", said.collect::<Vec<_>>().join(" and ")).into())
+        let old = |key| match key {
+            "qos" => before.qos.unwrap_or_default().to_string(),
+            _ => before.weight.unwrap_or(Weight::Cgroup).to_string(),
+        };
+        let mut said = Vec::new();
+        for (key, new) in ["qos", "weight"].iter().filter_map(|key| Some((*key, args.get(*key)?))) {
+            warn!(
+                SCX_AGENT_AGENT = name, SCX_AGENT_RULE = "set by an operator", SCX_AGENT_KNOB = key,
+                SCX_AGENT_OLD = old(key).as_str(), SCX_AGENT_NEW = new.as_str();
+                "agent {name:?}: {key} {} -> {new}, set by an operator", old(key)
+            );
+            said.push(format!("{key} {new}"));
+        }
+        Ok(format!("agent {name:?} has {} now", said.join(" and ")).into())
     };
     Answer::About(set())
 }

@@ -57,6 +57,15 @@ impl Host<'_> {
         Ok(())
     }
 
+    /// Why nothing can be scheduled on this kernel, where all that is needed to manage memory is there;
+    /// else None.
+    pub fn only_memory(&self) -> Option<String> {
+        let needs = self.needs();
+        let managed = self.euid == 0 && needs.iter().all(|n| !n.for_memory || n.found.is_ok());
+        let sched_ext = needs.into_iter().find(|n| n.name == SCHED_EXT)?;
+        sched_ext.found.err().filter(|_| managed)
+    }
+
     /// The state and the name of the sched_ext scheduler that is loaded now.
     pub fn loaded(&self) -> Option<(String, String)> {
         let state = self.read("/sys/kernel/sched_ext/state").trim().to_string();
@@ -79,8 +88,7 @@ impl Host<'_> {
                 "schedulers can be loaded",
                 format!(
                     "kernel {} has no sched_ext (CONFIG_SCHED_CLASS_EXT); boot a kernel 6.16 or newer that has it, \
-                     such as Debian's backports or Ubuntu 25.10, have agents' memory managed alone with --no-sched, or \
-                     try it in a VM with scripts/demo",
+                     such as Debian's backports or Ubuntu 25.10, or try it in a VM with scripts/demo",
                     self.release
                 ),
             ),
@@ -159,11 +167,17 @@ mod tests {
             assert!(e.contains(word), "{e}");
         }
         let alone = |root: &Path| Host { root, euid: 0, release: "7.0".into() }.check(true);
+        let only = |root: &Path| Host { root, euid: 0, release: "7.0".into() }.only_memory();
         assert!(alone(&root).unwrap_err().to_string().contains("BTF"));
+        assert_eq!(only(&root), None, "not even that");
         for path in ["sys/fs/cgroup/cgroup.controllers", "sys/kernel/btf/vmlinux"] {
             fs::write(root.join(path), "").unwrap();
         }
         alone(&root).unwrap();
+        assert!(only(&root).unwrap().contains("no sched_ext"));
+        assert_eq!(Host { root: &root, euid: 1000, release: "7.0".into() }.only_memory(), None);
+        fs::write(root.join("sys/kernel/sched_ext/state"), "").unwrap();
+        assert_eq!(only(&root), None, "what is missing can be installed");
         fs::remove_dir_all(root).unwrap();
     }
 

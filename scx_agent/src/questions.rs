@@ -22,6 +22,8 @@ pub const CALLS: &str = "calls";
 pub const EXPLAIN: &str = "explain";
 /// Target of `scx_agent status`.
 pub const STATUS: &str = "status";
+/// Target of `scx_agent reload`: the daemon reads its files before it answers.
+pub const RELOAD: &str = "reload";
 
 /// Target of `scx_agent top`: a [`crate::view::View`], with phases that ended after the argument
 /// `since_ns`, and, with the argument `ended_known`, with the calls that ended after the first so many.
@@ -90,7 +92,7 @@ const LATER: Duration = Duration::from_secs(4);
 /// What the socket offers. Each client gets counters of the statistics since its own last question.
 pub fn server_data(waker: &Waker) -> StatsServerData<Question, Answer> {
     let mut data = StatsServerData::new().add_meta(Metrics::meta()).add_ops("top", metrics(waker.clone()));
-    for target in [CALLS, EXPLAIN, STATUS, VIEW, PAUSE, RESUME, SET] {
+    for target in [CALLS, EXPLAIN, STATUS, RELOAD, VIEW, PAUSE, RESUME, SET] {
         data = data.add_ops(target, about(target, waker.clone()));
     }
     data

@@ -8,6 +8,7 @@ use crate::calls::limit::Limit;
 use crate::cli::Opts;
 use crate::containers;
 use crate::daemon::Daemon;
+use crate::ended;
 use crate::explain;
 use crate::globs::{Glob, CI_GLOB, CONTAINER_GLOBS, FRAMEWORK_COMMS, FRAMEWORK_WORDS, GENERIC_COMMS};
 use crate::kernel::{Kernel, Types};
@@ -31,10 +32,13 @@ use libbpf_rs::skel::{OpenSkel, Skel};
 use libbpf_rs::{Link, MapCore, MapFlags, OpenObject, RingBuffer, RingBufferBuilder};
 use log::{info, warn};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fs::Mode;
 use rustix::io::Errno;
+use rustix::process::umask;
 use scx_stats::prelude::*;
-use scx_utils::{scx_ops_attach, scx_ops_load, scx_ops_open, uei_exited, uei_report};
+use scx_utils::{scx_ops_attach, scx_ops_load, scx_ops_open, uei_exited};
 use std::cell::RefCell;
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -44,8 +48,8 @@ const CGROUP_ROOT: &str = "/sys/fs/cgroup";
 /// How long the main loop sleeps when nothing happens; also how fast a signal is noticed.
 const POLL: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// A loaded and enabled scheduler; dropping it gives the host back to its default scheduler. With
-/// `--no-sched` its programs watch only.
+/// A loaded and enabled scheduler; dropping it gives the host back to its default scheduler. If it is not
+/// to schedule, its programs watch only.
 pub struct Scheduler<'a> {
     skel: BpfSkel<'a>,
     link: Option<Link>,
@@ -67,21 +71,23 @@ pub struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// Load and enable the scheduler, and tell the memory controller what it sees.
+    /// Load and, if it `schedules`, enable the scheduler, and tell the memory controller what it sees.
     ///
     /// # Errors
-    /// The kernel refuses it, or a file cannot be written; the host keeps its scheduler.
+    /// The kernel refuses it, or a file cannot be written; the host keeps its scheduler. [`NoneLoads`] if
+    /// that is for all schedulers, so that watching is all that can be done.
     pub fn start(
         opts: &Opts,
+        schedules: bool,
         memory: Option<memory::Link>,
         object: &'a mut MaybeUninit<OpenObject>,
     ) -> Result<Self> {
         let loading = Loading::begin()?;
         let mut builder = BpfSkelBuilder::default();
         builder.obj_builder.debug(opts.verbose > 2);
-        let mut skel = match opts.no_sched {
-            true => observe::open(builder, object),
-            false => scx_ops_open!(builder, object, agent_ops, None),
+        let mut skel = match schedules {
+            false => observe::open(builder, object),
+            true => scx_ops_open!(builder, object, agent_ops, None),
         }
         .context("cannot open the kernel half; is /sys/kernel/btf/vmlinux that of the running kernel?")?;
         skel.struct_ops.agent_ops_mut().exit_dump_len = opts.exit_dump_len;
@@ -96,24 +102,24 @@ impl<'a> Scheduler<'a> {
         skel.progs.on_over_high.set_autoattach(false);
         // All or none: see bpf/inside.bpf.h.
         let inside = ["percpu_down_write", "percpu_up_write", "cgroup_can_fork", "exit_signals"];
-        let inside = !opts.no_sched && inside.into_iter().all(seen);
+        let inside = schedules && inside.into_iter().all(seen);
         skel.progs.on_move_begins.set_autoload(inside);
         skel.progs.on_move_ends.set_autoload(inside);
         skel.progs.on_fork_begins.set_autoload(inside);
         skel.progs.on_fork_refused.set_autoload(inside);
         skel.progs.on_exit_begins.set_autoload(inside);
         skel.progs.on_exit_begun.set_autoload(inside);
-        let mut skel = match opts.no_sched {
-            true => skel.load().context(
+        let mut skel = match schedules {
+            false => skel.load().context(
                 "the kernel refuses the programs that tell agents' phases; nothing was changed (-vvv shows the \
                  verifier's log)",
             )?,
-            false => scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?,
+            true => scx_ops_load!(skel, agent_ops, uei).map_err(load_error)?,
         };
         verified::tell(skel.object());
 
         let logs = Logs {
-            events: opts.events.as_deref().map(|path| Lines::create("event log", path)).transpose()?,
+            events: opts.events.as_deref().map(|path| Lines::begun("event log", path)).transpose()?,
             calls: opts
                 .metrics
                 .call_log
@@ -137,12 +143,12 @@ impl<'a> Scheduler<'a> {
         let events = ring.build()?;
         let waker = Waker::new()?;
         let metrics = metrics_server(opts, agents.borrow().observed.clone(), &waker)?;
-        let link = match opts.no_sched {
-            true => {
+        let link = match schedules {
+            false => {
                 observe::start(&mut skel)?;
                 None
             }
-            false => {
+            true => {
                 Some(scx_ops_attach!(skel, agent_ops).context("the kernel does not enable the scheduler")?)
             }
         };
@@ -151,8 +157,11 @@ impl<'a> Scheduler<'a> {
         }
         // Before there are threads that serve somebody.
         drop(loading);
-        let stats =
-            StatsServer::new(questions::server_data(&waker)).launch().context("cannot serve statistics")?;
+        // Root's only, whatever we were started with.
+        let mask = umask(Mode::RWXG | Mode::RWXO);
+        let stats = StatsServer::new(questions::server_data(&waker)).launch();
+        umask(mask);
+        let stats = stats.context("cannot serve statistics")?;
         let kernel = Kernel::new(&skel)?;
         if let Some(m) = &memory {
             let _ = m.messages.send(memory::Message::Kernel(kernel.clone()));
@@ -164,7 +173,7 @@ impl<'a> Scheduler<'a> {
             .ok();
         let root = Path::new(CGROUP_ROOT);
         let watch = containers::Watch::start(&opts.containers, &opts.qos, root, &kernel, &waker)?;
-        let limit = Limit::new(&opts.limit);
+        let limit = Limit::new();
         let check_roles = opts.check_roles;
         let shortages = Shortages::default();
         let this = Scheduler {
@@ -206,7 +215,7 @@ impl<'a> Scheduler<'a> {
                 format!("agents are {}", globs.join(", "))
             }
         };
-        let what = if opts.no_sched { "watching, and schedules nothing" } else { "scheduling" };
+        let what = if self.link.is_none() { "watching, and schedules nothing" } else { "scheduling" };
         println!("scx_agent {} is {what}: {agents} agents with tasks now; {how}", env!("CARGO_PKG_VERSION"));
     }
 
@@ -229,13 +238,24 @@ impl<'a> Scheduler<'a> {
                 request.answer(&answer);
             }
             for question in requests.try_iter() {
+                if matches!(question, Question::About(questions::RELOAD, _)) {
+                    daemon.reload();
+                    self.settle(daemon);
+                }
                 answers.send(self.answer(question, daemon)?)?;
             }
             for inquiry in self.metrics.iter().flat_map(|m| m.inquiries.try_iter()) {
                 // Whoever asked may not wait any more.
                 let _ = inquiry.send(self.view(&daemon.settings, u64::MAX, None)?);
             }
-            self.limit.round(&mut self.agents.borrow_mut().calls, &self.kernel, monotonic_ns());
+            let paused = || self.memory.as_ref().map(memory::Link::paused).unwrap_or_default();
+            self.limit.round(
+                daemon.limits(),
+                &mut self.agents.borrow_mut().calls,
+                &self.kernel,
+                monotonic_ns(),
+                paused,
+            );
             if self.shortages.due() {
                 let m = self.counters(&daemon.settings)?;
                 self.shortages.tell(&m);
@@ -255,7 +275,7 @@ impl<'a> Scheduler<'a> {
         }
         self.shortages.tell(&m);
         match scheduled {
-            true => uei_report!(&self.skel, uei).map(|e| e.should_restart()),
+            true => ended::report(&self.skel),
             false => Ok(false),
         }
     }
@@ -314,9 +334,15 @@ impl<'a> Scheduler<'a> {
             Question::About(target, args) => Answer::About(match target {
                 questions::CALLS => self.agents.borrow_mut().calls.answer(&args, &self.kernel),
                 questions::EXPLAIN => explain::answer(&args, &mut self.agents.borrow_mut(), &self.kernel),
+                questions::RELOAD => match daemon.reloads() {
+                    reloads if reloads.refused => {
+                        Err(format!("the reload was refused:\n{}", reloads.message))
+                    }
+                    reloads => Ok(reloads.message.clone().into()),
+                },
                 questions::STATUS => {
                     let metrics = self.counters(&daemon.settings)?;
-                    Ok(serde_json::to_value(Status::now(daemon, metrics))?)
+                    Ok(serde_json::to_value(Status::now(daemon, metrics, &self.shortages))?)
                 }
                 questions::VIEW => {
                     let number = |name: &str| args.get(name).and_then(|n| n.parse().ok());
@@ -356,6 +382,7 @@ impl<'a> Scheduler<'a> {
             memory_foreign: memory.foreign,
             memory_oom_kills: memory.oom_kills,
             memory_paused: memory.paused,
+            memory_failed: self.memory.as_ref().is_some_and(memory::Link::has_ended).into(),
             agents: n,
             groups_active: data.nr_active_groups.into(),
             quantum_ms: data.round_quantum_ns / 1_000_000,
@@ -425,8 +452,38 @@ fn metrics_server(
     }
 }
 
+/// # Errors
+/// There are more of something than the kernel half has room for: the key, and how many there may be.
+pub fn fits(opts: &Opts) -> Result<(), (&'static str, String)> {
+    let named = !opts.agent_cgroups.is_empty();
+    let generic = if named { GENERIC_COMMS.len() } else { 0 };
+    for (key, n, known, most) in [
+        // One is that of `scx_agent ci`.
+        ("agent_cgroups", opts.agent_cgroups.len(), 1, bpf_intf::agent_consts_AGENT_MAX_GLOBS),
+        (
+            "framework_comms",
+            opts.framework_comms.len(),
+            FRAMEWORK_COMMS.len() + generic,
+            bpf_intf::agent_consts_AGENT_MAX_COMMS,
+        ),
+        (
+            "framework_args",
+            opts.framework_args.len(),
+            FRAMEWORK_WORDS.len(),
+            bpf_intf::agent_consts_AGENT_MAX_WORDS,
+        ),
+    ] {
+        let most = most as usize - known;
+        if n > most {
+            return Err((key, format!("there are {n}, and at most {most} are supported")));
+        }
+    }
+    Ok(())
+}
+
 /// Put the options where the kernel half reads them.
 fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
+    fits(opts).map_err(|(key, why)| anyhow::anyhow!("{key}: {why}"))?;
     let named = !opts.agent_cgroups.is_empty();
     let mut globs: Vec<Glob> = if named {
         opts.agent_cgroups.clone()
@@ -438,31 +495,19 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
     comms.extend(opts.framework_comms.iter().map(String::as_str));
     let generic: &[&str] = if named { GENERIC_COMMS } else { &[] };
     comms.extend(generic); // last, see the kernel half's nr_generic_comms
-    let max_globs = bpf_intf::agent_consts_AGENT_MAX_GLOBS as usize;
-    let max_comms = bpf_intf::agent_consts_AGENT_MAX_COMMS as usize;
-    if globs.len() > max_globs {
-        bail!("{} --agent-cgroup globs, at most {} are supported", globs.len() - 1, max_globs - 1);
-    }
-    if comms.len() > max_comms {
-        bail!("{} framework comms with the known ones, at most {max_comms} are supported", comms.len());
-    }
     let words: Vec<u64> = FRAMEWORK_WORDS
         .iter()
         .copied()
         .chain(opts.framework_args.iter().map(String::as_str))
         .map(agentpolicy::word_hash)
         .collect();
-    let max_words = bpf_intf::agent_consts_AGENT_MAX_WORDS as usize;
-    if words.len() > max_words {
-        bail!("{} framework args with the known ones, at most {max_words} are supported", words.len());
-    }
     let cpus = libbpf_rs::num_possible_cpus()?;
     let max_cpus = bpf_intf::agent_consts_AGENT_MAX_CPUS as usize;
     if cpus > max_cpus {
         bail!("this machine has {cpus} CPUs, at most {max_cpus} are supported");
     }
 
-    let background = opts.qos.background_mask(cpus)?;
+    let background = opts.qos.background_mask(cpus).context("background_cpus")?;
     let rodata = skel.maps.rodata_data.as_mut().context("the kernel half has no rodata")?;
     if let Some(mask) = background {
         rodata.background_confined = true;
@@ -517,10 +562,21 @@ fn load_error(e: anyhow::Error) -> anyhow::Error {
             "the kernel refuses the scheduler; nothing was changed (-vvv shows the verifier's log)",
         );
     }
-    anyhow::anyhow!(
-        "this kernel's BTF describes its sched_ext functions wrongly (it was built with pahole older than 1.26, like \
-         Debian's backported 7.1 and 7.2 and Ubuntu 24.04's kernels), so that no sched_ext scheduler loads; boot \
-         another kernel, such as Debian's backported 7.0 or 7.3, or have agents' memory managed alone with --no-sched; \
-         nothing was changed"
-    )
+    NoneLoads.into()
 }
+
+/// No scheduler loads on this kernel, and agents can be watched.
+#[derive(Debug)]
+pub struct NoneLoads;
+
+impl fmt::Display for NoneLoads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "this kernel's BTF describes its sched_ext functions wrongly (it was built with pahole older than 1.26, \
+             like Debian's backported 7.1 and 7.2 and Ubuntu 24.04's kernels), so that no sched_ext scheduler loads; \
+             boot another kernel, such as Debian's backported 7.0 or 7.3",
+        )
+    }
+}
+
+impl std::error::Error for NoneLoads {}

@@ -9,9 +9,13 @@ use std::time::{Duration, Instant};
 /// Time between two looks, and so between two log lines on one shortage.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// How long after it was last met a shortage is still one, unless its consequences stay.
+const RECENT: Duration = Duration::from_secs(600);
+
 /// How often each shortage has been met, and what that means.
-pub fn all(m: &Metrics) -> [(u64, &'static str); 4] {
+fn all(m: &Metrics) -> [(u64, &'static str); 4] {
     [
+        // Until a restart: the consequences stay.
         (m.lost_events, "events were lost: phases and calls may be shown wrongly until a restart"),
         (m.no_call_slot, "tool calls had no slot of their own: each of their tasks ranks by itself"),
         (m.no_group_slot, "cgroups have no slot of their own: they share one"),
@@ -24,6 +28,8 @@ pub fn all(m: &Metrics) -> [(u64, &'static str); 4] {
 pub struct Shortages {
     looked: Option<Instant>,
     told: [u64; 4],
+    /// When it was last seen that each has grown.
+    grew: [Option<Instant>; 4],
 }
 
 impl Shortages {
@@ -43,10 +49,24 @@ impl Shortages {
 
     fn grown(&mut self, m: &Metrics) -> Vec<String> {
         let now = all(m);
+        for ((grew, (n, _)), told) in self.grew.iter_mut().zip(now).zip(self.told) {
+            if n > told {
+                *grew = Some(Instant::now());
+            }
+        }
         let grown = now.iter().zip(self.told).filter(|((n, _), told)| n > told);
         let lines = grown.map(|((n, what), told)| format!("{} more {what}", n - told)).collect();
         self.told = now.map(|(n, _)| n);
         lines
+    }
+}
+
+impl Shortages {
+    /// Those that are not over: how often each has been met, and what that means.
+    pub fn now(&self, m: &Metrics) -> Vec<String> {
+        let stays = |i: usize| i == 0 || self.grew[i].is_none_or(|at| at.elapsed() < RECENT);
+        let met = all(m).into_iter().enumerate().filter(|(i, (n, _))| *n > 0 && stays(*i));
+        met.map(|(_, (n, what))| format!("{n} {what}")).collect()
     }
 }
 
@@ -79,6 +99,21 @@ mod tests {
         m.no_group_slot = 5;
         m.lost_events = 1;
         assert_eq!(s.grown(&m).len(), 2);
+    }
+
+    #[test]
+    fn what_was_met_long_ago_is_over_but_for_what_it_has_left() {
+        let mut s = Shortages::default();
+        let m = Metrics { no_call_slot: 2, lost_events: 1, ..Metrics::default() };
+        assert_eq!(s.now(&m).len(), 2, "met since the last look");
+        s.grown(&m);
+        assert_eq!(s.now(&m).len(), 2);
+        let Some(long_ago) = Instant::now().checked_sub(RECENT) else { return };
+        s.grew = [Some(long_ago); 4];
+        let left = s.now(&m);
+        assert!(left.len() == 1 && left[0].contains("events were lost"), "{left:?}");
+        s.grown(&Metrics { no_call_slot: 3, ..m.clone() });
+        assert_eq!(s.now(&m).len(), 2, "again");
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub struct Metrics {
     pub memory_oom_kills: u64,
     #[stat(desc = "Agents that an operator has paused")]
     pub memory_paused: u64,
+    #[stat(desc = "1 if the memory controller has failed")]
+    pub memory_failed: u64,
     #[stat(desc = "Agents whose memory.high somebody else sets, left alone")]
     pub memory_foreign: u64,
 }

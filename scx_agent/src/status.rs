@@ -3,7 +3,7 @@
 
 use crate::daemon::{Daemon, Reloads};
 use crate::memory;
-use crate::shortages;
+use crate::shortages::{self, Shortages};
 use crate::stats::Metrics;
 use crate::usage::Own;
 use serde::{Deserialize, Serialize};
@@ -24,8 +24,10 @@ pub struct Status {
     /// Seconds since the daemon began.
     pub uptime_s: f64,
     pub kernel: String,
-    /// False if it was told to watch only.
+    /// False if it watches only: it was told to, or has to.
     pub schedules: bool,
+    /// Why nothing is scheduled although it was to be.
+    pub unscheduled: Option<String>,
     /// The kernel's own word: `enabled`, if it schedules.
     pub state: String,
     /// The scheduler's name in the kernel.
@@ -54,7 +56,7 @@ pub struct Memory {
 
 impl Status {
     /// How `daemon` is, whose scheduler counts `metrics`.
-    pub fn now(daemon: &Daemon, metrics: Metrics) -> Status {
+    pub fn now(daemon: &Daemon, metrics: Metrics, shortages: &Shortages) -> Status {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_string();
         let mut status = Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -62,6 +64,7 @@ impl Status {
             uptime_s: daemon.started().elapsed().as_secs_f64(),
             kernel: read("/proc/sys/kernel/osrelease"),
             schedules: daemon.schedules(),
+            unscheduled: daemon.unscheduled().map(String::from),
             state: read("/sys/kernel/sched_ext/state"),
             ops: read("/sys/kernel/sched_ext/root/ops"),
             metrics,
@@ -72,22 +75,31 @@ impl Status {
             reloads: daemon.reloads().clone(),
             ..Status::default()
         };
-        status.judge();
+        let short = shortages.now(&status.metrics);
+        status.judge(short);
         status
     }
 
-    /// Fills in what is wrong.
-    fn judge(&mut self) {
+    /// Fills in what is wrong, with what it is `short` of.
+    fn judge(&mut self, short: Vec<String>) {
         let m = &self.metrics;
         let mut warnings = Vec::new();
         if self.schedules && self.state != "enabled" {
             warnings.push(format!("the kernel does not run the scheduler: its state is {:?}", self.state));
         }
-        let short = shortages::all(m).into_iter().filter(|(n, _)| *n > 0);
-        warnings.extend(short.map(|(n, what)| format!("{n} {what}")));
+        if let Some(why) = &self.unscheduled {
+            warnings.push(format!("nothing is scheduled, and agents' memory is managed alone: {why}"));
+        }
+        warnings.extend(short);
         if self.reloads.refused {
             let why = self.reloads.message.lines().next().unwrap_or_default();
             warnings.push(format!("the last reload was refused: {why}"));
+        }
+        if m.memory_failed > 0 {
+            warnings.push(
+                "the memory controller has failed: every limit is back, and none is set until a restart; see the log"
+                    .into(),
+            );
         }
         let mut notes = Vec::new();
         if m.memory_foreign > 0 {
@@ -123,9 +135,10 @@ impl Status {
         for n in &self.notes {
             line("note", n.clone());
         }
-        let scheduler = match self.schedules {
-            true => format!("{} ({:?})", self.state, self.ops),
-            false => "not ours (--no-sched)".into(),
+        let scheduler = match (self.schedules, &self.unscheduled) {
+            (true, _) => format!("{} ({:?})", self.state, self.ops),
+            (false, None) => "not ours (--no-sched)".into(),
+            (false, Some(_)) => "not ours".into(),
         };
         line("scheduler", format!("{scheduler}, kernel {}", self.kernel));
         line("process", format!("{}, for {}", self.pid, lasted(self.uptime_s)));
@@ -188,7 +201,8 @@ mod tests {
     fn judged(change: impl Fn(&mut Status)) -> Status {
         let mut s = Status { schedules: true, state: "enabled".into(), ..Status::default() };
         change(&mut s);
-        s.judge();
+        let short = Shortages::default().now(&s.metrics);
+        s.judge(short);
         s
     }
 
@@ -197,8 +211,10 @@ mod tests {
         assert!(judged(|_| ()).healthy);
         for (change, word) in [
             ((|s| s.state = "disabled".into()) as fn(&mut Status), "disabled"),
+            (|s| (s.schedules, s.unscheduled) = (false, Some("no sched_ext".into())), "alone: no sched_ext"),
             (|s| s.metrics.lost_events = 3, "3 events were lost"),
             (|s| s.metrics.no_call_slot = 1, "tool calls"),
+            (|s| s.metrics.memory_failed = 1, "controller has failed"),
             (|s| s.metrics.no_group_slot = 1, "share one"),
             (|s| s.metrics.no_limit_slot = 1, "cpu.max"),
             (|s| (s.reloads.refused, s.reloads.message) = (true, "f:1: x\nmore".into()), "refused: f:1: x"),

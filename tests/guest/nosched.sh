@@ -10,9 +10,12 @@ is() { [ "$(high)" = "$1" ]; }
 isnt() { [ "$(high)" != "$1" ]; }
 role() { scx_agent explain --json "$1" | sed -n 's/^ *"role": "\(.*\)",*$/\1/p'; }
 role_is() { [ "$(role "$1")" = "$2" ]; }
+# Where there is no sched_ext it needs not to be told.
+how=--no-sched
+[ -d $ext ] || how=
 # watch NAME: scx_agent in the background, as $watcher.
 watch() {
-	scx_agent --no-sched -vv --agent-cgroup 'agents/*' </dev/null >/out/$1.out 2>/out/$1.err &
+	scx_agent $how -vv --agent-cgroup 'agents/*' </dev/null >/out/$1.out 2>/out/$1.err &
 	watcher=$!
 	wait_for 60 grep -q 'watching' /out/$1.out
 }
@@ -33,7 +36,7 @@ framework=$!
 
 fact sched_ext "$(cat $ext/state 2>/dev/null)"
 [ -d $ext ] || {
-	scx_agent </dev/null >/out/refused.out 2>/out/refused.err
+	scx_agent --no-memory </dev/null >/out/refused.out 2>/out/refused.err
 	fact refused $?
 }
 scx_agent check >/out/check.out 2>&1

@@ -20,7 +20,9 @@ tell() {
 	fact "$name" $?
 }
 begin() {
+	umask 0
 	start_scheduler "$1" -v --agent-cgroup 'agents/*' --agent-cgroup 'loaded/*' --call-limit-s 3 --call-grace-s 2
+	umask 022
 	# It answers a little later than the kernel runs it.
 	wait_for 30 sh -c 'scx_agent calls --running >/dev/null 2>&1'
 }
@@ -33,6 +35,8 @@ busy=$!
 enter agents/other sleep 1000 &
 other=$!
 begin first
+
+fact socket_mode "$(stat -c %a /run/scx/root/stats)"
 
 ### paused: nothing runs, memory goes
 wait_for 20 sh -c "[ $(used held) -ge 100 ]"
@@ -127,6 +131,26 @@ scx_agent calls >/out/calls.out
 fact stubborn_left "$(cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^stubborn$')"
 fact daemon_lives "$(kill -0 "$(cat /tmp/server.pid)" && echo yes)"
 kill $calls
+
+### paused for longer than a call may take
+mkdir $cg/agents/waits /tmp/waits
+cat >/tmp/waits/claude <<'END'
+#!/bin/sh
+/bin/sh -c 'sleep 2; exit 7'
+echo $? >/tmp/waits/status
+sleep 60
+END
+chmod +x /tmp/waits/claude
+enter agents/waits setsid /tmp/waits/claude &
+waits=$!
+wait_for 30 sh -c "scx_agent calls --running | grep -q 'exit 7'"
+tell waits_pause pause waits
+sleep 7
+fact waits_meanwhile "$(cat /tmp/waits/status 2>/dev/null)"
+tell waits_resume resume waits
+wait_for 20 [ -s /tmp/waits/status ]
+fact waits_call "$(cat /tmp/waits/status)"
+kill $waits
 
 ### recorded, shown again and reported on
 agentload generate --agents 2 --turns 3 --seed 7 >/tmp/plan

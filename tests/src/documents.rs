@@ -79,16 +79,17 @@ pub fn commands(name: &str, text: &str) -> Vec<Command> {
 }
 
 /// Commands of scx_agent that a guest can carry out in which a daemon runs.
-const ASKING: [&str; 13] = [
+const ASKING: [&str; 14] = [
     "calls", "check", "config", "explain", "hooks", "pause", "record", "reload", "replay", "report",
-    "resume", "status", "top",
+    "resume", "set", "status", "top",
 ];
 
 /// What stands for the reader's own in a guest: an agent of that name, less time, no terminal, and a program that is
 /// built.
-const IN_A_GUEST: [(&[&str], &[&str]); 5] = [
+const IN_A_GUEST: [(&[&str], &[&str]); 6] = [
     (&["scripts/install"], &["scripts/install", "--program", "/src/scx_agent"]),
     (&["docker-4fd1c2.scope"], &["held"]),
+    (&["nightly"], &["held"]),
     (&["record", "--for"], &["record", "--for", "2"]),
     (&["top"], &["top", "--batch", "1"]),
     (&["replay"], &["replay", "--print"]),

@@ -35,7 +35,7 @@ fn bad_input_is_refused() {
     check("long_comm", 3, &["sixteen-bytes-ab", "at most 15 bytes"]);
     check("bad_slice", 3, &["--slice-us", "100..=1000000"]);
     check("bad_log", 1, &["cannot write the event log /nowhere/events.jsonl"]);
-    check("many_globs", 1, &["25 --agent-cgroup globs, at most 24"]);
+    check("many_globs", 1, &["agent_cgroups: there are 25, and at most 24"]);
     check("no_config", 1, &["/boot/config-", "/proc/config.gz", "install"]);
     check("no_scheduler", 1, &["--monitor 0", "at least 0.01"]);
     assert_eq!(facts.get("nr_enabled"), "0", "nothing was loaded on the way");

@@ -180,16 +180,22 @@ fn memory_is_managed_without_sched_ext() {
         if suite == "trixie" {
             let refused = left.text("refused.err");
             expect(&left, &facts, &[("sched_ext", ""), ("refused", "1")]);
-            assert!(refused.contains("has no sched_ext") && refused.contains("--no-sched"), "{refused}");
+            assert!(refused.contains("has no sched_ext") && refused.contains("no_memory"), "{refused}");
+            // It goes on without, and says so.
+            let log = left.text("watch.err");
+            let said = |l: &&str| l.contains("nothing is scheduled") && l.contains("has no sched_ext");
+            assert_eq!(log.lines().filter(said).count(), 1, "{log}");
+            let status = left.text("status.out");
+            assert!(status.contains("NOT HEALTHY") && status.contains("has no sched_ext"), "{status}");
+            expect(&left, &facts, &[("healthy", "1")]);
         } else {
-            expect(&left, &facts, &[("sched_ext", "disabled")]);
+            expect(&left, &facts, &[("sched_ext", "disabled"), ("healthy", "0")]);
         }
         // A framework that was there before, and what it starts while it is watched.
         let all = [
             ("wait_limited", "0"),
             ("call_high", "max"),
             ("settled", "0"),
-            ("healthy", "0"),
             ("role", "framework"),
             ("call", "tool"),
             ("helper", "helper"),

@@ -95,6 +95,8 @@ fn budgets_and_reloads_change_what_agents_have() {
     assert_eq!(of("night"), [("background", 0), ("interactive", 300), ("standard", 0)], "{set:?}");
     assert_eq!(of("by_hand"), [("interactive", 0)], "an operator's word is over the settings: {set:?}");
 
+    assert!(log.contains("agent \"by_hand\": qos standard -> interactive, set by an operator"), "{log}");
+
     for (file, has) in [
         ("over.top", "[over] metered"),
         ("over.status", "1 agents have used up their budget of CPU time"),

@@ -3,7 +3,10 @@
 //! processes), and after a grace made to (SIGKILL). Only processes that the kernel half has in that
 //! very call are, each through a descriptor of the process, so that a number that is used again
 //! is nobody else's.
+//!
+//! Time for which an operator has paused the agent counts for neither.
 
+use super::category::Kind;
 use super::command::shown;
 use super::Calls;
 use crate::kernel::Kernel;
@@ -11,11 +14,15 @@ use crate::memory::{pids_below, Cgroup, CGROUP_ROOT};
 use clap::Args;
 use log::warn;
 use rustix::process::{pidfd_open, pidfd_send_signal, Pid, PidfdFlags, Signal};
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+/// Longest limit that can be set, in s: a week.
+const LIMIT_MAX_S: u64 = 604_800;
 /// Time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
 /// Processes of a call whose descriptors are kept for its grace: what is left of more is found in the
@@ -28,19 +35,61 @@ const TRIES: u32 = 10;
 #[command(next_help_heading = "Operation")]
 #[group(skip)]
 pub struct Options {
-    /// Seconds for which a tool call may run: then its processes are told to end (SIGTERM), and made
+    /// Seconds for which a tool call may run, without those for which its agent is paused: then its processes are told to end (SIGTERM), and made
     /// to after a grace. What it runs in the background ends with it. 0: for ever.
-    #[arg(long, value_name = "SEC", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=604_800))]
+    #[arg(long, value_name = "SEC", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=LIMIT_MAX_S))]
     pub call_limit_s: u64,
+
+    /// The same for calls of one kind, in place of that: what `scx_agent calls` shows as their category
+    /// (test, build, package-install, git, search, interpreter, other), or the program they are told by.
+    /// 0: for ever. Repeat for others; a program is over a category, and what is said later over what was
+    /// said before. A call says itself what it is.
+    #[arg(long = "call-limit", value_name = "KIND=SEC")]
+    pub call_limits: Vec<KindLimit>,
 
     /// Seconds from then to SIGKILL.
     #[arg(long, value_name = "SEC", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub call_grace_s: u64,
 }
 
+/// A time limit of one kind of calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KindLimit {
+    kind: String,
+    s: u64,
+}
+
+impl FromStr for KindLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=').map(|(kind, s)| (kind, s.parse())) {
+            Some((kind, Ok(s))) if !kind.is_empty() && s <= LIMIT_MAX_S => Ok(KindLimit { kind: kind.into(), s }),
+            _ => Err(format!(
+                "{text:?}: expected a category or a program and seconds, 0 to {LIMIT_MAX_S}, such as test=1800"
+            )),
+        }
+    }
+}
+
+impl Options {
+    /// True if some calls have a limit.
+    fn any(&self) -> bool {
+        self.call_limit_s > 0 || self.call_limits.iter().any(|l| l.s > 0)
+    }
+
+    /// How long a call of this kind may run; None: for ever.
+    pub fn of(&self, kind: &Kind) -> Option<Duration> {
+        let said = |name: &str| self.call_limits.iter().rev().find(|l| l.kind == name).map(|l| l.s);
+        let s = said(&kind.program).or_else(|| said(kind.category.name())).unwrap_or(self.call_limit_s);
+        (s > 0).then(|| Duration::from_secs(s))
+    }
+}
+
 /// A call that is over its limit.
 #[derive(Clone, Debug)]
 pub struct Overdue {
+    pub limit: Duration,
     pub slot: u32,
     pub cgroup_id: u64,
     pub call: u64,
@@ -61,42 +110,50 @@ struct Ending {
 /// The limit, and the calls that it ends.
 #[derive(Debug)]
 pub struct Limit {
-    /// None: there is none.
-    after: Option<Duration>,
-    grace: Duration,
     looked: Instant,
     ending: BTreeMap<u64, Ending>,
 }
 
 impl Limit {
-    pub fn new(options: &Options) -> Limit {
-        Limit {
-            after: (options.call_limit_s > 0).then(|| Duration::from_secs(options.call_limit_s)),
-            grace: Duration::from_secs(options.call_grace_s),
-            looked: Instant::now(),
-            ending: BTreeMap::new(),
-        }
+    pub fn new() -> Limit {
+        Limit { looked: Instant::now(), ending: BTreeMap::new() }
     }
 
-    /// Ends what is to be ended; to be called often.
-    pub fn round(&mut self, calls: &mut Calls, kernel: &Kernel, now_ns: u64) {
-        let (Some(after), now) = (self.after, Instant::now()) else { return };
+    /// Ends what is to be ended; to be called often. `paused` says which agents are, by cgroup.
+    pub fn round(
+        &mut self,
+        options: &Options,
+        calls: &mut Calls,
+        kernel: &Kernel,
+        now_ns: u64,
+        paused: impl Fn() -> BTreeSet<u64>,
+    ) {
+        let now = Instant::now();
         if now < self.looked + LOOK {
             return;
         }
+        let since = now - self.looked;
         self.looked = now;
-        for call in calls.overdue(now_ns, after) {
-            if !self.ending.contains_key(&call.call) {
-                let ending = self.begin(call, after, kernel, now);
-                calls.ended_by_limit(ending.call.slot, ending.call.call, after);
-                self.ending.insert(ending.call.call, ending);
+        if !options.any() && self.ending.is_empty() {
+            return;
+        }
+        let (paused, grace) = (paused(), Duration::from_secs(options.call_grace_s));
+        calls.hold(&paused, since);
+        for e in self.ending.values_mut().filter(|e| paused.contains(&e.call.cgroup_id)) {
+            e.told += since;
+        }
+        for call in calls.overdue(now_ns, options) {
+            if let Entry::Vacant(new) = self.ending.entry(call.call) {
+                calls.ended_by_limit(call.slot, call.call, call.limit);
+                new.insert(Ending::begin(call, grace, kernel, now));
             }
         }
-        let grace = self.grace;
         self.ending.retain(|_, e| now < e.told + grace || e.kill(grace, kernel));
     }
+}
 
-    fn begin(&self, call: Overdue, after: Duration, kernel: &Kernel, now: Instant) -> Ending {
+impl Ending {
+    fn begin(call: Overdue, grace: Duration, kernel: &Kernel, now: Instant) -> Ending {
         let mut processes = processes(&call, kernel);
         let told = processes.values().filter(|p| pidfd_send_signal(p, Signal::TERM).is_ok()).count();
         warn!(
@@ -107,17 +164,15 @@ impl Limit {
             call.agent,
             call.call,
             shown(&call.command, 100),
-            after.as_secs(),
-            self.grace.as_secs()
+            call.limit.as_secs(),
+            grace.as_secs()
         );
         while processes.len() > KEPT {
             processes.pop_last();
         }
         Ending { call, told: now, tries: 0, processes }
     }
-}
 
-impl Ending {
     /// Kills what is left; false once there is nothing to kill, or nothing to be done.
     fn kill(&mut self, grace: Duration, kernel: &Kernel) -> bool {
         let mut left = std::mem::take(&mut self.processes);
@@ -158,4 +213,29 @@ fn processes(call: &Overdue, kernel: &Kernel) -> BTreeMap<u32, OwnedFd> {
     };
     let pids = pids_below(&cgroup.file("")).unwrap_or_default();
     pids.into_iter().filter(|pid| is_in_call(*pid)).filter_map(open).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::category::kind;
+    use super::*;
+
+    #[test]
+    fn a_program_is_over_its_category_and_that_over_all() {
+        let options = |all, kinds: &[&str]| Options {
+            call_limit_s: all,
+            call_limits: kinds.iter().map(|k| k.parse().unwrap()).collect(),
+            call_grace_s: 10,
+        };
+        let of = |o: &Options, argv: &[&str]| o.of(&kind(argv)).map(|d| d.as_secs());
+        let o = options(60, &["test=1800", "pytest=900", "git=0", "test=2000"]);
+        assert_eq!(of(&o, &["pytest", "-x"]), Some(900));
+        assert_eq!(of(&o, &["cargo", "test"]), Some(2000), "the later one");
+        assert_eq!(of(&o, &["git", "status"]), None, "for ever");
+        assert_eq!(of(&o, &["true"]), Some(60));
+        assert!(o.any() && !options(0, &["git=0"]).any() && options(0, &["git=1"]).any());
+        for bad in ["", "test", "=5", "test=", "test=-1", "test=604801"] {
+            assert!(bad.parse::<KindLimit>().is_err(), "{bad:?}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use agentpolicy::component_matches;
 use limit::Overdue;
 use repeat::Row;
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Finished calls that are remembered, of all agents together.
@@ -30,6 +30,8 @@ struct Running {
     /// Its agent's cgroup.
     cgroup_id: u64,
     call: Call,
+    /// How long its agent was paused, in ns.
+    held_ns: u64,
     /// The row of calls before it.
     before: Option<Row>,
 }
@@ -55,7 +57,7 @@ impl Calls {
         let row = Row::next(before.as_ref(), call.call, &call.kind);
         call.retry = row.retry();
         self.rows.insert(cgroup_id, (call.call, row));
-        self.running.insert(slot, Running { cgroup_id, call, before });
+        self.running.insert(slot, Running { cgroup_id, call, held_ns: 0, before });
     }
 
     /// The running call with number `id` in `slot`.
@@ -109,11 +111,21 @@ impl Calls {
         self.finished.range(self.finished.len() - new..).cloned().collect()
     }
 
-    /// The calls that run for more than `limit`, at `now_ns` (CLOCK_MONOTONIC).
-    pub fn overdue(&self, now_ns: u64, limit: Duration) -> Vec<Overdue> {
-        let limit_ns = limit.as_nanos() as u64;
-        let late = self.running.iter().filter(|(_, r)| now_ns.saturating_sub(r.call.begun_ns) > limit_ns);
-        late.map(|(slot, r)| Overdue {
+    /// The agents with these cgroups were paused for `time`.
+    pub fn hold(&mut self, cgroups: &BTreeSet<u64>, time: Duration) {
+        for r in self.running.values_mut().filter(|r| cgroups.contains(&r.cgroup_id)) {
+            r.held_ns += time.as_nanos() as u64;
+        }
+    }
+
+    /// The calls that run for more than `limits` let them, at `now_ns` (CLOCK_MONOTONIC), without the time on
+    /// hold.
+    pub fn overdue(&self, now_ns: u64, limits: &limit::Options) -> Vec<Overdue> {
+        let ran_ns = |r: &Running| now_ns.saturating_sub(r.call.begun_ns + r.held_ns);
+        let limited = self.running.iter().filter_map(|(slot, r)| Some((slot, r, limits.of(&r.call.kind)?)));
+        let late = limited.filter(|(_, r, limit)| u128::from(ran_ns(r)) > limit.as_nanos());
+        late.map(|(slot, r, limit)| Overdue {
+            limit,
             slot: *slot,
             cgroup_id: r.cgroup_id,
             call: r.call.call,

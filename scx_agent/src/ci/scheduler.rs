@@ -24,7 +24,16 @@ const SAID_MAX: usize = 8192;
 pub struct Scheduler {
     own: Option<Child>,
     said: Option<JoinHandle<String>>,
-    schedules: bool,
+    /// Why it schedules nothing.
+    idle: Option<String>,
+}
+
+fn idle(status: &Status) -> Option<String> {
+    if status.schedules && status.state == "enabled" {
+        return None;
+    }
+    let told = || "the scx_agent that runs schedules nothing (--no-sched)".into();
+    Some(status.unscheduled.clone().unwrap_or_else(told))
 }
 
 impl Scheduler {
@@ -34,7 +43,7 @@ impl Scheduler {
     /// Why none can be started, in its own words.
     pub fn find(config: Option<&Path>) -> Result<Scheduler> {
         if let Ok(status) = ask::ask::<Status>(questions::STATUS, &[]) {
-            return Ok(Scheduler { own: None, said: None, schedules: status.state == "enabled" });
+            return Ok(Scheduler { own: None, said: None, idle: idle(&status) });
         }
         let mut command = Command::new("/proc/self/exe");
         command.arg0("scx_agent").arg("--metrics=off");
@@ -53,9 +62,13 @@ impl Scheduler {
         }
         let mut child = command.spawn().context("cannot start scx_agent")?;
         let said = child.stderr.take().map(|from| std::thread::spawn(move || drain(from)));
-        let mut this = Scheduler { own: Some(child), said, schedules: true };
+        let mut this = Scheduler { own: Some(child), said, idle: None };
         let deadline = Instant::now() + PATIENCE;
-        while ask::ask::<Status>(questions::STATUS, &[]).is_err() {
+        loop {
+            if let Ok(status) = ask::ask::<Status>(questions::STATUS, &[]) {
+                this.idle = idle(&status);
+                return Ok(this);
+            }
             let ended = this.own.as_mut().is_none_or(|c| !matches!(c.try_wait(), Ok(None)));
             if ended || Instant::now() > deadline {
                 let said = this.end();
@@ -64,12 +77,11 @@ impl Scheduler {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Ok(this)
     }
 
-    /// False if it was told to schedule nothing: calls are known, and the host's scheduler has them.
-    pub fn schedules(&self) -> bool {
-        self.schedules
+    /// Why it schedules nothing, if that is so: calls are known, and the host's scheduler has them.
+    pub fn idle(&self) -> Option<&str> {
+        self.idle.as_deref()
     }
 
     /// True if it ends with us.

@@ -108,6 +108,17 @@ fn types() -> Vec<Line> {
     let ops = Variant::of_kernel();
     vec![
         line("kfuncs", true, kfuncs),
+        line(
+            "group scheduling",
+            true,
+            if has("sched_ext_ops", "cgroup_init") {
+                Ok("cpu.weight of cgroups holds (ops.cgroup_init)")
+            } else {
+                Err("the kernel tells schedulers of no cgroup, and scx_agent does not load; boot one with \
+                     CONFIG_EXT_GROUP_SCHED"
+                    .into())
+            },
+        ),
         option(
             "cpu.max",
             has("sched_ext_ops", "cgroup_set_bandwidth"),

@@ -116,14 +116,15 @@ fn try_run(args: &Args, config: Option<&Path>) -> Result<u8> {
     };
     report.scheduled = match &scheduler {
         None => Scheduled::Host,
-        Some(s) if !s.schedules() => {
-            let note = "the scx_agent that runs schedules nothing (--no-sched)";
-            anyhow::ensure!(!args.require_scheduler, "{note}");
-            report.note = Some(note.into());
-            Scheduled::Host
-        }
-        Some(s) if s.is_own() => Scheduled::Own,
-        Some(_) => Scheduled::Running,
+        Some(s) => match s.idle() {
+            Some(why) => {
+                anyhow::ensure!(!args.require_scheduler, "scx_agent cannot schedule: {why}");
+                report.note = Some(why.into());
+                Scheduled::Host
+            }
+            None if s.is_own() => Scheduled::Own,
+            None => Scheduled::Running,
+        },
     };
     let place = Place::make(&args.name, !args.framework && !is_framework(&args.command))?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot handle signals")?;

@@ -7,7 +7,7 @@ use anyhow::Result;
 use std::ffi::OsString;
 use std::fmt::Write;
 
-/// Check the configuration files, show the settings in force, print an example.
+/// Check the configuration files, show what they come to, print an example.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]

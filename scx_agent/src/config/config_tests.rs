@@ -155,3 +155,14 @@ fn cpus_that_the_machine_lacks_are_told_with_their_place() {
     assert!(said.starts_with("background_cpus: "), "{said}");
     fs::remove_dir_all(dir).unwrap();
 }
+
+#[test]
+fn more_than_there_is_room_for_is_told_with_its_place() {
+    let globs: Vec<String> = (0..40).map(|n| format!("\"agents/{n}\"")).collect();
+    let text = format!("# many\nagent_cgroups = [{}]\n", globs.join(", "));
+    let dir = folder("room", &[("config.toml", &text)]);
+    let said = config(&dir, &[]).unwrap_err();
+    let place = format!("{}:2: agent_cgroups: there are 40, and at most ", dir.join("config.toml").display());
+    assert!(said.starts_with(&place), "{said}");
+    fs::remove_dir_all(dir).unwrap();
+}

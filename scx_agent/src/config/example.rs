@@ -10,11 +10,12 @@ const WIDTH: usize = 98;
 
 const HEAD: &str =
     "# Settings of scx_agent. This file lists every key with its default, commented out; files in
-# conf.d beside it, in the order of their names, are read after it, and what is said last holds.
-# Options of the command line are over all of them.
+# conf.d beside it, in the order of their names, are read after it, and what is said last holds;
+# `false` for a key without a default, which has its description in the place of one here, sets
+# back what an earlier file says. Options of the command line are over all of them.
 #
-# `scx_agent config check` says what is wrong with it, `scx_agent config show` what is in force and
-# why, and `scx_agent reload` makes a running scheduler read it again. What is marked with (restart)
+# `scx_agent config check` says what is wrong with it, `scx_agent config show` what all of them come
+# to and why, and `scx_agent reload` makes a running scheduler read it again. What is marked with (restart)
 # is then only named: it holds after `systemctl restart scx_agent`.
 ";
 
@@ -106,7 +107,8 @@ pub fn shown(config: &Config) -> String {
         };
         let _ = match written(value.kind, &value.words) {
             Some(text) => writeln!(out, "{name} = {text}  # {from}"),
-            None => writeln!(out, "#{name} is not set"),
+            None if value.origin == Origin::Default => writeln!(out, "#{name} is not set"),
+            None => writeln!(out, "#{name} is not set  # {from}"),
         };
     }
     out

@@ -164,6 +164,10 @@ fn values(key: &Key, value: &Spanned<DeValue<'_>>) -> Result<Vec<String>, (usize
         }
         (Kind::Seconds, DeValue::Integer(n)) => tried(n.as_str().into(), at),
         (Kind::Seconds, DeValue::Float(n)) => tried(n.as_str().into(), at),
+        // In place of what an earlier file says: not set.
+        (Kind::Number | Kind::Seconds | Kind::Text, DeValue::Boolean(false)) if key.default.is_none() => {
+            Ok(Vec::new())
+        }
         (Kind::Text, DeValue::String(s)) => tried(s.to_string(), at),
         (Kind::List, DeValue::String(s)) => tried(s.to_string(), at),
         (Kind::List, DeValue::Array(list)) => {

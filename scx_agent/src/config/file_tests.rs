@@ -35,6 +35,14 @@ fn values_become_words_of_the_command_line() {
 }
 
 #[test]
+fn what_has_no_default_can_be_set_back() {
+    let settings = parsed("events = false\nmem_reserve_mb = false").unwrap().settings;
+    assert!(settings.len() == 2 && settings.iter().all(|s| s.values.is_empty()), "{settings:?}");
+    assert!(problem("slice_us = false").contains("slice_us: this is true or false, expected a whole number"));
+    assert!(problem("events = true").contains("expected a text"));
+}
+
+#[test]
 fn each_problem_names_file_line_key_and_what_to_do() {
     for (text, want) in [
         ("\nslice-us = 5", "f.toml:2: there is no key \"slice-us\": did you mean `slice_us`?"),

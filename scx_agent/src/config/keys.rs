@@ -14,7 +14,8 @@ const NOT_KEYS: &[&str] =
     &["config", "help", "help_stats", "memory_guard", "monitor", "restore_memory", "version"];
 
 /// What a running scheduler takes over when it is told to reload, beside what begins with `mem_`: how much it
-/// says, the tunables of the memory controller, and what agents have, each of which is handed over as a whole.
+/// says, the tunables of the memory controller, what agents have, and how long calls may run, each of which is handed
+/// over as a whole.
 const LIVE: &[&str] = &[
     "verbose",
     "idle_after",
@@ -23,6 +24,9 @@ const LIVE: &[&str] = &[
     "agent_budgets",
     "cpu_budget_s",
     "cpu_budget_window",
+    "call_limit_s",
+    "call_limits",
+    "call_grace_s",
 ];
 
 fn is_live(name: &str) -> bool {

@@ -17,6 +17,7 @@ pub use keys::Kind;
 pub use reference::reference;
 
 use crate::cli::Opts;
+use crate::scheduler;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use file::{Contents, Setting};
@@ -202,15 +203,25 @@ fn in_force(key: &Key, matches: &ArgMatches, files: &BTreeMap<String, Vec<Settin
 
 impl Config {
     /// # Errors
-    /// What a machine with so many CPUs cannot do.
+    /// What a machine with so many CPUs cannot do, and the kernel half has no room for.
     fn suits(&self, cpus: usize) -> Result<(), Problems> {
-        let Err(e) = self.opts.qos.background_mask(cpus) else { return Ok(()) };
-        let places = match self.values.get("background_cpus").map(|v| &v.origin) {
-            Some(Origin::Files(places)) => places.as_slice(),
-            _ => &[],
+        let told = |key, why: &dyn fmt::Display| {
+            let places = match self.values.get(key).map(|v| &v.origin) {
+                Some(Origin::Files(places)) => places.as_slice(),
+                _ => &[],
+            };
+            // Of a list that several have added to, the last is where it became too long.
+            let place = places.last().map(|p| format!("{p}: ")).unwrap_or_default();
+            Problem(format!("{place}{key}: {why}"))
         };
-        let place = places.first().map(|p| format!("{p}: ")).unwrap_or_default();
-        Err(Problems(vec![Problem(format!("{place}{e}"))]))
+        let cpus = self.opts.qos.background_mask(cpus).err().map(|e| told("background_cpus", &e));
+        let room = scheduler::fits(&self.opts).err().map(|(key, why)| told(key, &why));
+        let problems: Vec<Problem> = cpus.into_iter().chain(room).collect();
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(Problems(problems))
+        }
     }
 
     /// Takes over the keys `live` of `new`: the others stay as they are in force. Options that are
@@ -223,6 +234,7 @@ impl Config {
         self.opts.verbose = new.opts.verbose;
         self.opts.memory.take_over(new.opts.memory);
         self.opts.qos.take_over(new.opts.qos);
+        self.opts.limit = new.opts.limit;
     }
 
     /// The keys whose values differ from those of `old`: those that a reload applies, and those that

@@ -8,7 +8,7 @@ use super::limit::{mb, MB};
 use super::retry::Retry;
 use super::worker::{Job, Reclaimed, Why};
 use crate::agents::Phase;
-use log::info;
+use log::{log, Level};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,8 @@ struct Look {
     verdict: Verdict,
     /// When the next step may be.
     retry: Retry,
+    /// It was said that it is reclaimed from.
+    told: bool,
 }
 
 /// Whether an agent does something.
@@ -45,7 +47,8 @@ enum Verdict {
 
 impl Look {
     fn new(since: Instant, cpu_us: u64, now: Instant) -> Look {
-        Look { since, at: now, cpu_us, verdict: Verdict::Unknown, retry: Retry::new(now, RETRY_MAX) }
+        let retry = Retry::new(now, RETRY_MAX);
+        Look { since, at: now, cpu_us, verdict: Verdict::Unknown, retry, told: false }
     }
 
     /// Whether it is time for another look.
@@ -134,14 +137,19 @@ impl Controller {
     pub(super) fn reclaimed_idle(&mut self, answer: &Reclaimed, now: Instant) {
         self.idle.reclaiming = None;
         self.count_reclaimed(answer);
+        // The first step of each wait is said to everybody.
+        let mut level = Level::Info;
         if let Some(look) = self.idle.looks.get_mut(&answer.id) {
             look.stepped(answer.result.is_ok(), now);
+            if !std::mem::replace(&mut look.told, true) {
+                level = Level::Warn;
+            }
         }
         let Some(a) = self.agents.get_mut(&answer.id) else { return };
         let current = a.cgroup.current().unwrap_or(a.current);
         let idle_s = now.duration_since(a.since).as_secs();
-        info!(
-            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "idle under pressure",
+        log!(
+            level, SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "idle under pressure",
             SCX_AGENT_KNOB = "memory.reclaim", SCX_AGENT_ASKED = answer.asked, SCX_AGENT_GOT = answer.got;
             "memory: agent {:?}: {:?}: rule \"idle under pressure\": idle for {idle_s} s, host has {}, PSI {:.1} %: \
              memory.reclaim {}, got {}, current {}",

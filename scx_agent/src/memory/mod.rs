@@ -62,10 +62,10 @@ use journal::Journal;
 use log::{error, info, warn};
 use restore::restore;
 use rundir::{RunDir, RUN_DIR};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -85,12 +85,14 @@ pub struct Counters {
     pub oom_kills: AtomicU64,
     /// Knobs that turned out to be somebody else's.
     pub foreign: AtomicU64,
-    /// Agents that an operator has paused.
-    pub paused: AtomicU64,
+    /// Agents that an operator has paused, by their cgroups.
+    pub paused: Mutex<BTreeSet<u64>>,
     /// Times that the kernel half saw an agent run into memory.high.
     pub over_high: AtomicU64,
     /// True while the host's headroom is shared among tool calls.
     pub pressed: AtomicBool,
+    /// The controller has ended.
+    pub ended: AtomicBool,
 }
 
 /// The controller, as the rest of the daemon sees it.
@@ -114,6 +116,16 @@ pub struct Counts {
 }
 
 impl Link {
+    /// The agents that an operator has paused, by their cgroups.
+    pub fn paused(&self) -> BTreeSet<u64> {
+        self.counters.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True once there is no controller any more: it was told to end, or has failed and has put its limits back.
+    pub fn has_ended(&self) -> bool {
+        self.counters.ended.load(Ordering::Relaxed)
+    }
+
     /// What was counted so far.
     pub fn counts(&self) -> Counts {
         let c = &self.counters;
@@ -123,10 +135,21 @@ impl Link {
             reclaimed_mb: c.reclaimed.load(Ordering::Relaxed) / limit::MB,
             oom_kills: c.oom_kills.load(Ordering::Relaxed),
             foreign: c.foreign.load(Ordering::Relaxed),
-            paused: c.paused.load(Ordering::Relaxed),
+            paused: self.paused().len() as u64,
             over_high: c.over_high.load(Ordering::Relaxed),
             pressed: c.pressed.load(Ordering::Relaxed),
         }
+    }
+}
+
+/// Notes the controller's end, however that comes.
+struct End(Arc<Counters>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Relaxed);
+        // All of them thaw with it.
+        self.0.paused.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -196,9 +219,11 @@ impl Memory {
         let divides = if options.tool_cgroups { privileges::DELEGATED } else { privileges::NOTHING };
         // Its programs are loaded again with the scheduler's, and attached to each new agent.
         let loads = if Variant::of_kernel().is_some() { privileges::LOADING } else { privileges::NOTHING };
+        let end = End(counters.clone());
         let thread = std::thread::Builder::new()
             .name("memory".into())
             .spawn(move || {
+                let _end = end;
                 privileges::keep(privileges::WORKING.union(divides).union(loads));
                 controller.run(&inbox)
             })

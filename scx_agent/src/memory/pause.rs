@@ -8,9 +8,9 @@ use super::knobs::{is_gone, Cgroup};
 use super::limit::mb;
 use super::retry::Retry;
 use super::worker::{Job, Reclaimed, Why};
-use log::{info, warn};
+use log::warn;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Longest pause after a step that found too little.
@@ -63,7 +63,7 @@ impl Controller {
             self.forget_place(Change::Frozen, id);
             return Err(told(&e));
         }
-        info!(
+        warn!(
             SCX_AGENT_AGENT = name, SCX_AGENT_RULE = "paused by an operator", SCX_AGENT_KNOB = "cgroup.freeze",
             SCX_AGENT_OLD = "0", SCX_AGENT_NEW = "1";
             "memory: agent {name:?}: paused for at most {} s", time.as_secs()
@@ -102,7 +102,7 @@ impl Controller {
             now.duration_since(p.since).as_secs_f64(),
             mb(p.reclaimed)
         );
-        info!(
+        warn!(
             SCX_AGENT_AGENT = name, SCX_AGENT_RULE = why, SCX_AGENT_KNOB = "cgroup.freeze", SCX_AGENT_OLD = "1",
             SCX_AGENT_NEW = "0";
             "memory: {told}"
@@ -161,6 +161,7 @@ impl Controller {
     }
 
     fn count_paused(&self) {
-        self.counters.paused.store(self.paused.len() as u64, Ordering::Relaxed);
+        let paused = self.paused.keys().copied().collect();
+        *self.counters.paused.lock().unwrap_or_else(PoisonError::into_inner) = paused;
     }
 }

@@ -181,6 +181,8 @@ impl Page<'_> {
         to.gauge("memory_foreign_agents", told, None, m.memory_foreign as f64);
         let told = "Agents that an operator has paused";
         to.gauge("paused_agents", told, None, m.memory_paused as f64);
+        let told = "1 if the memory controller has failed, and memory is not managed until a restart";
+        to.gauge("memory_controller_failed", told, None, m.memory_failed as f64);
         to.counter("memory_limit_writes", "Writes of memory.high", None, m.memory_writes as f64);
         let told = "Times that an agent was seen to run into memory.high, one in 10 ms at most";
         to.counter("memory_over_high", told, None, m.memory_over_high as f64);

@@ -111,7 +111,6 @@ impl Serve {
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nonblocking(false)?;
-        stream.set_write_timeout(Some(PATIENCE))?;
         let (status, kind, body) = match read_path(&mut stream)?.as_deref() {
             Ok("/metrics") => match self.page() {
                 Some(page) => ("200 OK", OPEN_METRICS, page),
@@ -125,8 +124,9 @@ impl Serve {
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(body.as_bytes())
+        let until = Instant::now() + PATIENCE;
+        write_until(&mut stream, head.as_bytes(), until)?;
+        write_until(&mut stream, body.as_bytes(), until)
     }
 
     fn page(&self) -> Option<String> {
@@ -177,6 +177,24 @@ fn read_path(stream: &mut impl Timed) -> io::Result<Result<String, &'static str>
             _ => return Ok(Err("400 Bad Request")),
         }
     }
+}
+
+/// Writes all of `bytes`, however little at a time the other end takes.
+fn write_until(stream: &mut TcpStream, mut bytes: &[u8], until: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(e) if e.kind() == ErrorKind::Interrupted => (),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// A stream whose reads end.

@@ -77,6 +77,15 @@ pub enum Weight {
     Own(u32),
 }
 
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Weight::Cgroup => f.write_str("cgroup"),
+            Weight::Own(n) => n.fmt(f),
+        }
+    }
+}
+
 impl FromStr for Weight {
     type Err = String;
 

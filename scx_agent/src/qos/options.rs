@@ -190,7 +190,7 @@ impl Options {
             mask[cpu / 64] |= 1 << (cpu % 64);
         }
         if mask.iter().all(|bits| *bits == 0) {
-            bail!("background_cpus: this machine has none of these CPUs, its own are 0 to {}", cpus - 1);
+            bail!("this machine has none of these CPUs, its own are 0 to {}", cpus - 1);
         }
         Ok(Some(mask))
     }

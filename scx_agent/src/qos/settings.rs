@@ -9,7 +9,7 @@ use crate::memory::{Cgroup, CGROUP_ROOT};
 use crate::status::lasted;
 use crate::view;
 use anyhow::Result;
-use log::{info, warn};
+use log::warn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -156,7 +156,7 @@ impl Settings {
                 }
                 Turn::Again => {
                     let qos = self.holds(id).qos.unwrap_or_default();
-                    info!(
+                    warn!(
                         SCX_AGENT_AGENT = name.as_str(), SCX_AGENT_RULE = "cpu_budget_s";
                         "agent {name:?} has a budget of {} s of CPU time again: {qos}",
                         budget.allowed_us / 1_000_000
@@ -181,7 +181,7 @@ impl Settings {
     }
 
     /// All that is said of an agent, put together.
-    fn holds(&self, id: u64) -> Setting {
+    pub fn holds(&self, id: u64) -> Setting {
         let said = self.said(id);
         let over = self.budgets.is_over(id).then_some(Qos::Background);
         let over = Setting { qos: over, ..Setting::default() };
