@@ -9,6 +9,16 @@ refused status_none /src/scx_agent status
 fact install $?
 fact installed_state "$(state)"
 fact unit_verified "$(systemd-analyze verify --man=no /usr/local/lib/systemd/system/scx_agent.service >/out/verify.err 2>&1; echo $?)"
+fact start_limit "$(show StartLimitBurst) $(show StartLimitIntervalUSec)"
+generated
+fact not_installed "$({
+	for page in scx_agent.1 scx_agent-status.1 $(cd /tmp/generated && ls -- *.1); do
+		same "$page" "/usr/local/share/man/man1/$page"
+	done
+	same scx_agent.bash /usr/local/share/bash-completion/completions/scx_agent
+	same _scx_agent /usr/local/share/zsh/site-functions/_scx_agent
+	same scx_agent.fish /usr/local/share/fish/vendor_completions.d/scx_agent.fish
+} | tr '\n' ' ')"
 echo 'slice_us = 9000' >>/etc/scx_agent/config.toml
 (cd /src && scripts/install --program /src/scx_agent) >/out/again.out 2>/out/again.err
 fact install_again $?
@@ -109,6 +119,23 @@ fact watchdog_state "$(state)"
 fact watchdog_high "$(high a)"
 systemctl reset-failed scx_agent
 
+### other schedulers make way for it, and it for them
+for other in scx scx_loader; do
+	printf '[Service]\nExecStart=/bin/sleep 100000\n' >/run/systemd/system/$other.service
+done
+systemctl daemon-reload
+others() { systemctl is-active scx scx_loader | tr '\n' ' '; }
+systemctl start scx scx_loader
+fact others_before "$(others)"
+systemctl start scx_agent
+fact others_after "$(others)$(systemctl is-active scx_agent) $(state)"
+systemctl start scx
+fact others_again "$(others)$(systemctl is-active scx_agent) $(state)"
+systemctl stop scx
+rm /run/systemd/system/scx.service /run/systemd/system/scx_loader.service
+systemctl daemon-reload
+systemctl reset-failed scx_agent
+
 ### ejected by the kernel
 systemctl start scx_agent
 echo S >/proc/sysrq-trigger
@@ -122,7 +149,7 @@ fact ejected_restarted $?
 fact uninstall $?
 fact uninstalled_state "$(state)"
 fact uninstalled_high "$(high a)"
-fact left "$(find /usr/local /var/log /etc/scx_agent /run/scx_agent/memory.journal /etc/systemd -name '*scx_agent*' -o -name memory.journal 2>/dev/null | tr '\n' ' ')"
+fact left "$(find /usr/local /var/log /etc/scx_agent /run/scx_agent /run/scx /etc/systemd -name 'scx' -o -name '*scx_agent*' -o -name memory.journal 2>/dev/null | tr '\n' ' ')"
 (cd /src && scripts/uninstall) >/dev/null 2>&1
 fact uninstall_again $?
 journalctl -u scx_agent --no-pager -o short-monotonic >/out/journal.err

@@ -11,6 +11,12 @@ restarted() { active_and_enabled && [ "$(show MainPID)" != "$1" ]; }
 journal_has() { journalctl -u scx_agent --no-pager | grep -q "$1"; }
 watchdog_fired() { journal_has 'Watchdog timeout'; }
 
+# generated: makes what a package ships beside the program, for `same`.
+generated() { scx_agent generate /tmp/generated; }
+
+# same NAME FILE: says FILE unless it is what was generated as NAME.
+same() { cmp -s "/tmp/generated/$1" "$2" || echo "$2"; }
+
 # agent_that_waits NAME MB: an agent in a cgroup of its own, whose framework holds memory and
 # sleeps, as one that waits for its model; its process in $waits.
 agent_that_waits() {
