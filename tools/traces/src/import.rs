@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 mod parse;
-use parse::{epoch, megabytes, percent};
+use parse::{epoch, megabytes, percent, EPOCH_MAX};
 
 /// Imports every attempt below the given directories, sorted by path; also says which attempts
 /// could not be used, and why. Fails on a directory that cannot be read or holds no attempts.
@@ -122,6 +122,9 @@ fn samples(path: &Path) -> Result<Vec<Raw>> {
             let found = s.get("epoch").map_or("nothing", kind);
             bail!("{name}: field \"samples[{i}].epoch\": expected a number (s since 1970), found {found}");
         };
+        if !(0.0..=EPOCH_MAX).contains(&epoch) {
+            bail!("{name}: field \"samples[{i}].epoch\": expected a number (s since 1970), found {epoch}");
+        }
         if all.last().is_some_and(|p| p.epoch > epoch) {
             bail!("{name}: field \"samples[{i}].epoch\": expected a time not before the sample before it");
         }

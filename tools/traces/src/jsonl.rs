@@ -78,3 +78,31 @@ pub fn write_file<T: Serialize>(path: &Path, items: &[T]) -> Result<()> {
     let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     write(file, items).with_context(|| format!("cannot write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_items_are_read_as_they_were_written(items in vec(vec("(?s).{0,20}", 0..3), 0..5)) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            write_file(file.path(), &items).unwrap();
+            prop_assert_eq!(read::<Vec<String>>(file.path()).unwrap(), items);
+        }
+
+        #[test]
+        fn any_bytes_are_items_or_an_error_with_its_place(bytes in vec(any::<u8>(), 0..200)) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            if let Err(e) = read_numbered::<Vec<String>>(file.path()) {
+                let (told, name) = (e.to_string(), file.path().display().to_string());
+                let of_the_file = told == format!("cannot read {name}");
+                let of_a_line = told.starts_with(&format!("{name}:")) && told.contains("column ");
+                prop_assert!(of_the_file || of_a_line, "{told}");
+            }
+        }
+    }
+}

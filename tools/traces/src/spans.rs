@@ -32,6 +32,8 @@ pub fn overlap_s(a: Span, b: Span) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     #[test]
     fn spans_are_joined_and_met() {
@@ -48,5 +50,28 @@ mod tests {
             assert_eq!(meets(&spans, span), want, "{span:?}");
         }
         assert_eq!((overlap_s((0.0, 2.0), (1.0, 5.0)), overlap_s((0.0, 1.0), (2.0, 3.0))), (1.0, 0.0));
+    }
+
+    /// Among few whole numbers, so that ends meet.
+    fn any_span() -> impl Strategy<Value = Span> {
+        (0..30u8, 0..10u8).prop_map(|(from, length)| (f64::from(from), f64::from(from + length)))
+    }
+
+    proptest! {
+        #[test]
+        fn a_union_is_the_same_time(spans in vec(any_span(), 0..12), other in any_span()) {
+            let joined = union(spans.iter().copied());
+            prop_assert!(joined.windows(2).all(|w| w[0].1 < w[1].0), "{joined:?}");
+            let has = |spans: &[Span], t: f64| spans.iter().any(|s| s.0 <= t && t <= s.1);
+            for t in (0..80).map(|t| f64::from(t) / 2.0) {
+                prop_assert_eq!(has(&joined, t), has(&spans, t), "{} in {:?}", t, joined);
+            }
+            let meet = spans.iter().any(|s| s.0 <= other.1 && other.0 <= s.1);
+            prop_assert_eq!(meets(&joined, other), meet);
+            let common: f64 = joined.iter().map(|s| overlap_s(*s, other)).sum();
+            let inside = |t: &f64| has(&spans, *t) && other.0 < *t && *t < other.1;
+            let seconds = (0..40).map(|t| f64::from(t) + 0.5).filter(inside).count();
+            prop_assert_eq!(common, seconds as f64);
+        }
     }
 }

@@ -89,6 +89,13 @@ pub fn idle_median(
     mb.get(mb.len() / 2).copied()
 }
 
+/// No time, memory or CPU is more, so that sums and squares of them are numbers, too.
+const NUMBER_MAX: f64 = 1e15;
+
+fn is_sound(n: f64) -> bool {
+    (0.0..=NUMBER_MAX).contains(&n)
+}
+
 /// Reads recorded tasks (`-` is standard input). An error names file, line, field and what was
 /// expected there.
 pub fn read(path: &Path) -> Result<Vec<Task>> {
@@ -180,7 +187,7 @@ fn parse_sample(v: &Value) -> Result<Sample, String> {
         return Err(format!("an array of {}", a.len()));
     };
     let number = |v: &Value, what: &str| match v.as_f64() {
-        Some(n) if n >= 0.0 => Ok(n),
+        Some(n) if is_sound(n) => Ok(n),
         Some(n) => Err(format!("{n} for {what}")),
         None => Err(format!("{} for {what}", kind(v))),
     };
@@ -213,10 +220,11 @@ impl Fields<'_> {
     fn number(&self, name: &str) -> Result<f64, String> {
         let v = self.get(name, "a number")?;
         match v.as_f64() {
-            Some(n) if n >= 0.0 => Ok(n),
-            Some(n) => {
-                Err(format!("field \"{}{name}\": expected a number of at least 0, found {n}", self.at))
-            }
+            Some(n) if is_sound(n) => Ok(n),
+            Some(n) => Err(format!(
+                "field \"{}{name}\": expected a number from 0 to {NUMBER_MAX:e}, found {n}",
+                self.at
+            )),
             None => Err(self.wrong(name, "a number", v)),
         }
     }
@@ -237,6 +245,10 @@ impl Fields<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
 
     const GOOD: &str = r#"{"id":"x","set":"s","attempt":"1","dur_s":9,"base_mb":180,"peak_mb":200,"cpu_total_s":3,
         "calls":[{"start":1,"end":null,"tool":"Bash","cat":"test","cmd":"t","sidechain":0}],
@@ -271,7 +283,12 @@ mod tests {
             (r#""tool":"Bash""#, r#""tool":7"#, "field \"calls[0].tool\": expected a string, found a number"),
             (r#""end":null"#, r#""end":0.5"#, "field \"calls[0].end\""),
             (r#""start":1,"#, "", "field \"calls[0].start\": expected a number, found nothing"),
-            (r#""dur_s":9"#, r#""dur_s":-9"#, "field \"dur_s\": expected a number of at least 0, found -9"),
+            (r#""dur_s":9"#, r#""dur_s":-9"#, "field \"dur_s\": expected a number from 0 to 1e15, found -9"),
+            (
+                r#""dur_s":9"#,
+                r#""dur_s":1e300"#,
+                "field \"dur_s\": expected a number from 0 to 1e15, found 1",
+            ),
             (r#""id":"x","#, "", "field \"id\""),
         ];
         for (from, to, message) in cases {
@@ -293,5 +310,103 @@ mod tests {
         assert!(read(&p).unwrap_err().to_string().contains("no tasks"));
         std::fs::remove_file(&p).unwrap();
         assert!(read(&p).unwrap_err().to_string().contains("cannot read"));
+    }
+
+    /// In thousandths, as numbers are recorded: of more digits JSON may give back the one beside it.
+    fn thousandths(n: u64) -> f64 {
+        n as f64 / 1e3
+    }
+
+    fn number() -> impl Strategy<Value = f64> {
+        any::<u32>().prop_map(|n| thousandths(n.into()))
+    }
+
+    fn any_call() -> impl Strategy<Value = TraceCall> {
+        let text = || "(?s).{0,20}";
+        (any::<u32>(), option::of(any::<u32>()), text(), option::of(text()), text(), 0..2u8).prop_map(
+            |(start, lasted, tool, cat, cmd, sidechain)| TraceCall {
+                start: thousandths(start.into()),
+                end: lasted.map(|l| thousandths(u64::from(start) + u64::from(l))),
+                tool,
+                cat,
+                cmd,
+                sidechain,
+            },
+        )
+    }
+
+    fn any_task() -> impl Strategy<Value = Task> {
+        let name = || "(?s).{0,20}";
+        let samples = vec((any::<u32>(), option::of(number()), number()), 0..6);
+        (name(), name(), name(), [number(), number(), number(), number()], vec(any_call(), 0..5), samples)
+            .prop_map(|(id, set, attempt, [dur_s, base_mb, peak_mb, cpu_total_s], calls, samples)| {
+                let mut ms = 0;
+                let sample = |(after, cpu_pct, mem_mb): (u32, _, _)| {
+                    ms += u64::from(after);
+                    Sample { t_s: thousandths(ms), cpu_pct, mem_mb }
+                };
+                let samples = samples.into_iter().map(sample).collect();
+                Task { id, set, attempt, dur_s, base_mb, peak_mb, cpu_total_s, calls, samples }
+            })
+    }
+
+    /// What those who are given a task rely on.
+    fn is_whole(t: &Task) -> bool {
+        [t.dur_s, t.base_mb, t.peak_mb, t.cpu_total_s].into_iter().all(is_sound)
+            && t.calls.iter().all(|c| is_sound(c.start) && c.end.is_none_or(|e| is_sound(e) && e >= c.start))
+            && t.samples
+                .iter()
+                .all(|s| is_sound(s.t_s) && s.cpu_pct.is_none_or(is_sound) && is_sound(s.mem_mb))
+            && t.samples.is_sorted_by(|a, b| a.t_s <= b.t_s)
+    }
+
+    proptest! {
+        #[test]
+        fn any_tasks_are_read_as_they_were_written(tasks in vec(any_task(), 1..4)) {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            jsonl::write_file(file.path(), &tasks).unwrap();
+            prop_assert_eq!(read(file.path()).unwrap(), tasks);
+        }
+
+        #[test]
+        fn a_damaged_task_is_whole_or_refused(
+            task in any_task(), others in vec((any::<Index>(), any::<u8>()), 0..4), end in option::of(any::<Index>())
+        ) {
+            let mut bytes = serde_json::to_vec(&task).unwrap();
+            for (at, other) in others {
+                let at = at.index(bytes.len());
+                bytes[at] = other;
+            }
+            if let Some(end) = end {
+                bytes.truncate(end.index(bytes.len()));
+            }
+            match parse_task(&String::from_utf8_lossy(&bytes)) {
+                Ok(task) => prop_assert!(is_whole(&task), "{task:?}"),
+                Err(e) => prop_assert!(e.starts_with("not JSON") || e.contains("expected"), "{e}"),
+            }
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            let _ = read(file.path());
+        }
+
+        #[test]
+        fn any_numbers_are_sound_or_refused(n in any::<f64>(), at in 0..9usize) {
+            let (from, to) = [
+                ("dur_s\":9", "dur_s\":N"),
+                ("base_mb\":180", "base_mb\":N"),
+                ("peak_mb\":200", "peak_mb\":N"),
+                ("cpu_total_s\":3", "cpu_total_s\":N"),
+                ("start\":1", "start\":N"),
+                ("end\":null", "end\":N"),
+                ("[1,", "[N,"),
+                (",50.5", ",N"),
+                (",190.5", ",N"),
+            ][at];
+            let line = GOOD.replace(from, &to.replace('N', &format!("{n:e}")));
+            prop_assert!(line != GOOD);
+            if let Ok(task) = parse_task(&line) {
+                prop_assert!(is_whole(&task), "{task:?}");
+            }
+        }
     }
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! The small formats inside the raw files.
 
+/// More than these nothing has, and a line that says so is broken: 10,000 cores, and 10^18 bytes.
+const PERCENT_MAX: f64 = 1e6;
+const MB_MAX: f64 = 1e12;
+
 /// `66.25%`.
 pub fn percent(text: &str) -> Option<f64> {
     let n: f64 = text.trim().strip_suffix('%')?.trim().parse().ok()?;
-    (n.is_finite() && n >= 0.0).then_some(n)
+    (0.0..=PERCENT_MAX).contains(&n).then_some(n)
 }
 
 /// `185.5MB`, `1.2GiB` ... in MB (10^6 bytes).
@@ -22,8 +26,12 @@ pub fn megabytes(text: &str) -> Option<f64> {
         "GiB" => 1024.0 * 1024.0 * 1024.0,
         _ => return None,
     };
-    (n.is_finite() && n >= 0.0).then_some(n * unit / 1e6)
+    let mb = n * unit / 1e6;
+    (0.0..=MB_MAX).contains(&mb).then_some(mb)
 }
+
+/// The end of the year 9999, in s since 1970.
+pub const EPOCH_MAX: f64 = 253_402_300_800.0;
 
 /// `2026-02-06T22:12:06.627Z` in s since 1970.
 pub fn epoch(text: &str) -> Option<f64> {
@@ -33,7 +41,8 @@ pub fn epoch(text: &str) -> Option<f64> {
     let mut t = time.split(':');
     let (hour, minute): (i64, i64) = (t.next()?.parse().ok()?, t.next()?.parse().ok()?);
     let second: f64 = t.next()?.parse().ok()?;
-    let sane = (1..=12).contains(&month)
+    let sane = (0..=9999).contains(&year)
+        && (1..=12).contains(&month)
         && (1..=31).contains(&day)
         && (0..24).contains(&hour)
         && (0..60).contains(&minute)
@@ -81,6 +90,7 @@ pub fn category(cmd: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn times() {
@@ -120,6 +130,49 @@ mod tests {
             ("sleep 5", "other"),
         ] {
             assert_eq!(category(cmd), cat, "{cmd}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_in_bounds_or_none(
+            text in "(?s).{0,40}", number in "[-+]?[0-9.]{0,400}", unit in "%|[kMG]i?B|s",
+        ) {
+            category(&text);
+            for text in [text, number + &unit] {
+                prop_assert!(percent(&text).is_none_or(|p| (0.0..=PERCENT_MAX).contains(&p)), "{text}");
+                prop_assert!(megabytes(&text).is_none_or(|mb| (0.0..=MB_MAX).contains(&mb)), "{text}");
+                prop_assert_eq!(epoch(&text), None);
+            }
+        }
+
+        #[test]
+        fn days_are_those_of_the_calendar(days in 0..200_000i64) {
+            // Told by counting years, then months.
+            let (mut y, mut rest) = (1970, days);
+            let leap = |y: i64| y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+            while rest >= 365 + i64::from(leap(y)) {
+                rest -= 365 + i64::from(leap(y));
+                y += 1;
+            }
+            let mut m = 1;
+            let length = |m: i64| match m {
+                2 => 28 + i64::from(leap(y)),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            while rest >= length(m) {
+                rest -= length(m);
+                m += 1;
+            }
+            let text = format!("{y}-{m:02}-{:02}T00:01:02Z", rest + 1);
+            prop_assert_eq!(epoch(&text), Some((days * 86_400 + 62) as f64), "{}", text);
+        }
+
+        #[test]
+        fn any_year_is_in_bounds_or_none(year in "[-+]?[0-9]{1,19}") {
+            let told = epoch(&format!("{year}-12-31T23:59:59Z"));
+            prop_assert!(told.is_none_or(|s| (-1e11..=EPOCH_MAX).contains(&s)), "{year}: {told:?}");
         }
     }
 }

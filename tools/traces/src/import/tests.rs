@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 use super::*;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
 
 /// A directory that goes away again.
 struct Temp(PathBuf);
@@ -139,4 +142,68 @@ fn task_names_lose_their_number() {
     assert_eq!(task_name("task_3_12rambau__sepal_ui-501"), "12rambau__sepal_ui-501");
     assert_eq!(task_name("SQL_Data_Easy_2"), "SQL_Data_Easy_2");
     assert_eq!(task_name("task_force"), "task_force");
+}
+
+/// Folders of tests that run at once are told apart.
+fn folder() -> Temp {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    Temp::new(&format!("any-{}", NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)))
+}
+
+/// What was imported is a task of the recorded format.
+fn is_recorded(tasks: &[Task]) -> bool {
+    let is_read = |t: &Task| {
+        let again = crate::traces::parse_task(&serde_json::to_string(t).unwrap());
+        again.is_ok_and(|a| (a.calls.len(), a.samples.len()) == (t.calls.len(), t.samples.len()))
+    };
+    tasks.iter().all(is_read)
+}
+
+proptest! {
+    #[test]
+    fn damaged_files_become_tasks_or_are_refused(
+        which in 0..3usize, others in vec((any::<Index>(), any::<u8>()), 0..4), end in any::<Index>(),
+        cut in any::<bool>(),
+    ) {
+        let t = folder();
+        for (i, (name, text)) in
+            [("resources.json", RESOURCES), ("tool_calls.json", CALLS), ("trace.jsonl", TRACE)].iter().enumerate()
+        {
+            let mut bytes = text.as_bytes().to_vec();
+            if i == which {
+                for (at, other) in &others {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *other;
+                }
+                if cut {
+                    bytes.truncate(end.index(bytes.len()));
+                }
+            }
+            t.write(name, &String::from_utf8_lossy(&bytes));
+        }
+        if let Ok((tasks, _)) = import(std::slice::from_ref(&t.0)) {
+            prop_assert!(is_recorded(&tasks), "{tasks:?}");
+        }
+    }
+
+    #[test]
+    fn any_numbers_become_tasks_or_are_refused(
+        samples in vec((any::<f64>(), "[0-9]{1,320}", "[0-9]{1,320}", 0.0..3e9f64), 2..6), sane in any::<bool>()
+    ) {
+        let mut samples = samples;
+        samples.sort_by(|a, b| if sane { a.3.total_cmp(&b.3) } else { a.0.total_cmp(&b.0) });
+        let lines: Vec<String> = samples
+            .iter()
+            .map(|(any, mem, cpu, epoch)| {
+                let epoch = if sane { epoch } else { any };
+                format!(r#"{{"epoch":{epoch:e},"mem_usage":"{mem}GB / {mem}0GB","cpu_percent":"{cpu}%"}}"#)
+            })
+            .collect();
+        let t = folder();
+        t.write("resources.json", &format!(r#"{{"samples":[{}]}}"#, lines.join(",")));
+        t.write("tool_calls.json", CALLS);
+        if let Ok((tasks, _)) = import(std::slice::from_ref(&t.0)) {
+            prop_assert!(is_recorded(&tasks), "{tasks:?}");
+        }
+    }
 }
