@@ -81,7 +81,11 @@ fn command(input: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tags::message::MESSAGE_MAX;
+    use proptest::collection::vec;
+    use proptest::option;
     use proptest::prelude::*;
+    use proptest::sample::{select, Index};
 
     #[test]
     fn hooks_of_each_agent() {
@@ -134,12 +138,91 @@ mod tests {
         assert!(m.id.unwrap().len() <= NAME_MAX && m.command.unwrap().len() == COMMAND_MAX);
     }
 
+    /// Every event that tells of something.
+    const EVENTS: [&str; 7] = [
+        "PreToolUse",
+        "BeforeTool",
+        "PostToolUse",
+        "PostToolUseFailure",
+        "AfterTool",
+        "BeforeModel",
+        "AfterModel",
+    ];
+
+    /// Text, short or longer than anything is kept.
+    fn text() -> impl Strategy<Value = String> {
+        ("(?s).{0,3}", 1..3000usize).prop_map(|(piece, times)| piece.repeat(times))
+    }
+
+    /// JSON of any kind, in which commands are not rare.
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text().prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            let object = vec(("command|cmd|[a-z]{0,4}", inner.clone()), 0..4);
+            prop_oneof![
+                vec(inner, 0..4).prop_map(Value::from),
+                object.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
     proptest! {
         #[test]
         fn any_text_is_a_hook_or_refused(text in "\\PC{0,200}", name in "[A-Za-z]{0,12}") {
             let _ = parse(text.as_bytes(), Side::Begin);
             let json = serde_json::json!({"hook_event_name": name, "tool_input": text});
             let _ = parse(json.to_string().as_bytes(), Side::End);
+        }
+
+        #[test]
+        fn any_event_is_a_message_that_the_daemon_takes(
+            event in select(EVENTS.to_vec()), session in option::of(text()), id in option::of(text()),
+            tool in option::of(text()), input in json(),
+        ) {
+            let json = serde_json::json!({
+                "hook_event_name": event, "session_id": session, "tool_use_id": id, "tool_name": tool,
+                "tool_input": input,
+            });
+            let told = [Side::Begin, Side::End].map(|side| parse(json.to_string().as_bytes(), side));
+            prop_assert!(told.iter().any(Result::is_err), "it is on both sides: {told:?}");
+            for message in told.into_iter().flatten() {
+                let line = serde_json::to_vec(&message).unwrap();
+                prop_assert!(line.len() < MESSAGE_MAX, "{}", line.len());
+                prop_assert_eq!(Message::parse(&line), Ok(message));
+            }
+        }
+
+        #[test]
+        fn a_command_is_kept_from_its_begin(
+            event in select(EVENTS.to_vec()), line in text(), key in select(vec!["command", "cmd"]),
+            words in any::<bool>(),
+        ) {
+            let input = match words {
+                true => Value::from(line.split(' ').collect::<Vec<_>>()),
+                false => Value::from(line.as_str()),
+            };
+            let json = serde_json::json!({"hook_event_name": event, "tool_input": {(key): input}}).to_string();
+            let told = [Side::Begin, Side::End].map(|side| parse(json.as_bytes(), side));
+            let kept = told.into_iter().flatten().next().and_then(|m| m.command).unwrap();
+            prop_assert!(line.starts_with(&kept));
+            // At most a character less than fits.
+            prop_assert!(kept.len() <= COMMAND_MAX && kept.len() >= line.len().min(COMMAND_MAX - 3), "{}", kept.len());
+        }
+
+        #[test]
+        fn a_damaged_hook_is_a_message_or_refused(input in json(), at in any::<Index>(), other in any::<u8>()) {
+            let json = serde_json::json!({"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": input});
+            let mut bytes = json.to_string().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = other;
+            let _ = parse(&bytes, Side::Begin);
+            bytes.truncate(at);
+            prop_assert!(parse(&bytes, Side::Begin).is_err(), "its end is missing");
         }
     }
 }
