@@ -127,11 +127,12 @@ pub fn recording(path: &Path, notes: &mut Vec<String>) -> Result<Vec<Track>> {
     notes.append(&mut recording.skipped);
     let set = path.display().to_string();
     let (mut open, mut done) = (BTreeMap::<u64, Open>::new(), Vec::new());
-    let (mut first_ns, mut last_ns, mut missing) = (None, 0, 0);
+    let (mut first_ns, mut last_ns, mut missing) = (None, 0, 0u64);
     let mut close = |open: &mut BTreeMap<u64, Open>, done: &mut Vec<Track>| {
         for agent in std::mem::take(open).into_values() {
             let ended = agent.calls.values().filter(|c| c.status.is_some()).count() as u64;
-            missing += agent.counted.1.saturating_sub(agent.counted.0).saturating_sub(ended);
+            let counted = agent.counted.1.saturating_sub(agent.counted.0);
+            missing = missing.saturating_add(counted.saturating_sub(ended));
             let track = track(&set, agent.name, &agent.calls, (agent.first_ns, agent.last_ns));
             done.push(Track { starts: agent.starts, samples: agent.samples, ..track });
         }

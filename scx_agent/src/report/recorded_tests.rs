@@ -3,9 +3,12 @@
 use super::*;
 use crate::agents::Phase;
 use crate::qos::Qos;
-use crate::top::{Recorder, Sample as Look};
+use crate::top::{arbitrary, Recorder, Sample as Look};
 use crate::usage::Usage;
 use crate::view::{Agent, AgentCall, Totals, View};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
 use std::io::Write;
 
 const S: u64 = 1_000_000_000;
@@ -121,4 +124,69 @@ fn a_log_of_calls_becomes_tracks() {
     std::fs::write(&path, line(call(1, 20.0, 1.0, None)) + "{\"agent\": 3}\n").unwrap();
     let e = call_log(&path).unwrap_err().to_string();
     assert!(e.contains("calls.jsonl:2: column ") && e.contains("expected a string"), "{e}");
+}
+
+/// A file with `bytes`, and the folder that it is in.
+fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    std::fs::write(&path, bytes).unwrap();
+    (dir, path)
+}
+
+/// What every figure relies on.
+fn is_sound(t: &Track) -> bool {
+    let within = |s: f64| (0.0..=t.length_s).contains(&s);
+    let known = |n: Option<f64>| n.is_none_or(|n| n.is_finite() && n >= 0.0);
+    t.length_s.is_finite()
+        && t.calls.iter().all(|c| within(c.start_s) && within(c.end_s) && c.start_s <= c.end_s)
+        && t.calls.is_sorted_by(|a, b| a.start_s <= b.start_s)
+        && t.calls.iter().all(|c| known(c.lasted_s) && known(c.cpu_s))
+        && t.groups.iter().all(|g| within(g.start_s) && within(g.end_s) && g.start_s <= g.end_s)
+        && t.samples.iter().all(|s| within(s.t_s) && known(s.cpu_pct) && known(s.mem_mb))
+        && t.samples.is_sorted_by(|a, b| a.t_s <= b.t_s)
+}
+
+proptest! {
+    #[test]
+    fn any_looks_become_sound_tracks(looks in vec(arbitrary::look(), 1..5), damage in option::of(arbitrary::damage())) {
+        let (_dir, path) = file(b"");
+        let mut recorder = Recorder::open(&path, 64).unwrap();
+        for (i, look) in looks.iter().enumerate() {
+            recorder.write(1e9 + i as f64, look).unwrap();
+        }
+        if let Some(damage) = &damage {
+            std::fs::write(&path, arbitrary::damaged(std::fs::read(&path).unwrap(), damage)).unwrap();
+        }
+        let tracks = recording(&path, &mut Vec::new());
+        prop_assert!(tracks.is_ok() || damage.is_some(), "{tracks:?}");
+        for t in tracks.iter().flatten() {
+            prop_assert!(is_sound(t), "{t:?}");
+        }
+    }
+
+    #[test]
+    fn any_calls_are_logged_and_become_sound_tracks(
+        calls in vec(arbitrary::call(), 1..6), damage in option::of(arbitrary::damage())
+    ) {
+        let (_dir, path) = file(b"");
+        jsonl::write_file(&path, &calls).unwrap();
+        prop_assert_eq!(&jsonl::read::<calls::Call>(&path).unwrap(), &calls);
+        if let Some(damage) = &damage {
+            std::fs::write(&path, arbitrary::damaged(std::fs::read(&path).unwrap(), damage)).unwrap();
+        }
+        let tracks = call_log(&path);
+        prop_assert!(tracks.is_ok() || damage.is_some(), "{tracks:?}");
+        for t in tracks.iter().flatten() {
+            prop_assert!(is_sound(t), "{t:?}");
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused(bytes in vec(any::<u8>(), 0..300)) {
+        let (_dir, path) = file(&bytes);
+        prop_assert!(recording(&path, &mut Vec::new()).is_err());
+        // Of white space alone there is nothing to say.
+        prop_assert!(call_log(&path).map_or(true, |tracks| tracks.is_empty()));
+    }
 }

@@ -47,7 +47,8 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model, colours: bool) -> usize {
     let calls = model.calls();
     let area = frame.area();
     // Calls have a third of the screen at most, and no more than there are.
-    let for_calls = (calls.len() as u16 + 2).min(area.height / 3).max(3);
+    let lines = u16::try_from(calls.len()).unwrap_or(u16::MAX).saturating_add(2);
+    let for_calls = lines.min(area.height / 3).max(3);
     let [head, main, below, foot] = Layout::vertical([
         Constraint::Length(3),
         Constraint::Min(2),

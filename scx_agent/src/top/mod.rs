@@ -26,4 +26,6 @@ pub fn text(screen: &Buffer) -> String {
 }
 
 #[cfg(test)]
+pub mod arbitrary;
+#[cfg(test)]
 mod tests;

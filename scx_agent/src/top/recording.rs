@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// Longest line that is read, in bytes: of some ten thousand agents.
 const LINE_MAX: u64 = 64 << 20;
+/// Lines that are no look, of which is said why; more are counted. A file of another kind has nothing else.
+const SKIPPED_MAX: usize = 20;
 
 /// What is written: 1 had no version, and no calls that have ended.
 const VERSION: u32 = 2;
@@ -73,7 +75,7 @@ impl Recorder {
 pub struct Recording {
     files: Vec<(PathBuf, BufReader<File>)>,
     looks: Vec<Place>,
-    /// Lines that are no look: cut off, or damaged. FILE:LINE and why.
+    /// Lines that are no look: cut off, or damaged. FILE:LINE and why; of many the first, and how many more.
     pub skipped: Vec<String>,
 }
 
@@ -96,12 +98,17 @@ impl Recording {
     pub fn open(path: &Path) -> Result<Recording> {
         let aside = PathBuf::from(format!("{}.1", path.display()));
         let mut this = Recording { files: Vec::new(), looks: Vec::new(), skipped: Vec::new() };
+        let mut unnamed = 0;
         for (path, needed) in [(aside.as_path(), false), (path, true)] {
             if !needed && !path.exists() {
                 continue;
             }
             let told = || format!("cannot read {}", path.display());
-            this.add(path, File::open(path).with_context(told)?)?;
+            unnamed += this.add(path, File::open(path).with_context(told)?)?;
+        }
+        if unnamed > 0 {
+            this.skipped
+                .push(format!("{}: {unnamed} more lines are no look of scx_agent record", path.display()));
         }
         if this.looks.is_empty() {
             bail!("{} is no recording of scx_agent record", path.display());
@@ -109,9 +116,10 @@ impl Recording {
         Ok(this)
     }
 
-    fn add(&mut self, path: &Path, file: File) -> Result<()> {
+    /// Takes in one of its files; the number of lines that are no look beyond those that are told.
+    fn add(&mut self, path: &Path, file: File) -> Result<u64> {
         let mut reader = BufReader::new(file);
-        let (mut offset, file) = (0, self.files.len());
+        let (mut offset, mut unnamed, file) = (0, 0, self.files.len());
         for line in 1.. {
             let at = || format!("{}:{line}", path.display());
             let text = read_line(&mut reader).with_context(at)?;
@@ -126,12 +134,15 @@ impl Recording {
                 ),
                 Ok(head) => self.looks.push(Place { unix_s: head.unix_s, file, offset, line }),
                 // The last one before the system went down may be cut off.
-                Err(e) => self.skipped.push(format!("{}: {}", at(), why(&e))),
+                Err(e) if self.skipped.len() < SKIPPED_MAX => {
+                    self.skipped.push(format!("{}: {}", at(), why(&e)))
+                }
+                Err(_) => unnamed += 1,
             }
             offset += text.len() as u64;
         }
         self.files.push((path.into(), reader));
-        Ok(())
+        Ok(unnamed)
     }
 
     /// Its length, in seconds.

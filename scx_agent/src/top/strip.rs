@@ -19,7 +19,7 @@ impl Strip {
     pub fn add(&mut self, history: &[Span], now_ns: u64) {
         let known = self.0.back().map_or(0, |s| s.ended_ns);
         self.0.extend(history.iter().filter(|s| s.ended_ns > known));
-        while self.0.front().is_some_and(|s| s.ended_ns + STRIP_NS + CELL_NS < now_ns) {
+        while self.0.front().is_some_and(|s| s.ended_ns.saturating_add(STRIP_NS + CELL_NS) < now_ns) {
             self.0.pop_front();
         }
     }
@@ -37,7 +37,7 @@ impl Strip {
     /// The phase that each cell was mostly in, the oldest first, None where that is not known. Cells
     /// begin at fixed times, so that they do not flicker; the last one is not over yet.
     pub fn cells(&self, phase: Phase, since_ns: u64, now_ns: u64) -> [Option<Phase>; CELLS] {
-        let end = now_ns.div_ceil(CELL_NS) * CELL_NS;
+        let end = now_ns.div_ceil(CELL_NS).saturating_mul(CELL_NS);
         let current = Span { phase, ended_ns: now_ns, lasted_ns: now_ns.saturating_sub(since_ns) };
         std::array::from_fn(|i| {
             let to = end.saturating_sub((CELLS - 1 - i) as u64 * CELL_NS);

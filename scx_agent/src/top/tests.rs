@@ -7,6 +7,8 @@ use crate::qos::Qos;
 use crate::stats::Metrics;
 use crate::usage::{Host, Usage};
 use crate::view::{self, Totals, View};
+use proptest::collection::vec;
+use proptest::prelude::*;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::KeyCode;
 use ratatui::style::Color;
@@ -135,10 +137,10 @@ fn shown(model: &Model) -> String {
     text(screen(model, 80, 24, false).backend().buffer())
 }
 
-/// Compares with the screen number `n` of docs/operation.md; UPDATE_DOCS=1 in the environment writes it.
-fn assert_screen(n: usize, text: &str) {
+/// Compares with the screen number `n` of a document; UPDATE_DOCS=1 in the environment writes it.
+fn assert_screen(name: &str, n: usize, text: &str) {
     const BEGIN: &str = "```text\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operation.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     let document = std::fs::read_to_string(&path).unwrap();
     let (begin, _) = document.match_indices(BEGIN).nth(n).expect("a screen");
     let begin = begin + BEGIN.len();
@@ -147,16 +149,18 @@ fn assert_screen(n: usize, text: &str) {
         std::fs::write(&path, [&document[..begin], text, &document[end..]].concat()).unwrap();
         return;
     }
-    assert_eq!(text, &document[begin..end], "screen {n} of the document is old: UPDATE_DOCS=1 writes it");
+    assert_eq!(text, &document[begin..end], "screen {n} of {name} is old: UPDATE_DOCS=1 writes it");
 }
 
 #[test]
 fn the_screens_of_the_documents() {
     let mut model = model();
     model.key(KeyCode::Down, 10);
-    assert_screen(0, &shown(&model));
+    for document in ["docs/operation.md", "README.md"] {
+        assert_screen(document, 0, &shown(&model));
+    }
     model.key(KeyCode::Enter, 10);
-    assert_screen(1, &shown(&model));
+    assert_screen("docs/operation.md", 1, &shown(&model));
 }
 
 #[test]
@@ -365,4 +369,79 @@ fn a_recording_is_shown_as_it_was() {
     assert!(Recording::open(&path).unwrap_err().to_string().contains("rec is no recording"));
     assert!(Recording::open(&dir.join("none")).is_err());
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn of_many_lines_that_are_no_look_some_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rec");
+    Recorder::open(&path, 1).unwrap().write(1e9, &sample(1000)).unwrap();
+    let look = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, look + &"\n".repeat(100_000)).unwrap();
+    let recording = Recording::open(&path).unwrap();
+    assert_eq!(recording.len(), 1);
+    assert!(recording.skipped.len() < 50, "{}", recording.skipped.len());
+    assert!(recording.skipped[0].contains("rec:2: column "), "{}", recording.skipped[0]);
+    let last = recording.skipped.last().unwrap();
+    assert!(last.ends_with("99980 more lines are no look of scx_agent record"), "{last}");
+}
+
+/// A recording of `looks`, as bytes.
+fn recorded(looks: &[Sample]) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rec");
+    let mut recorder = Recorder::open(&path, 64).unwrap();
+    for (i, look) in looks.iter().enumerate() {
+        recorder.write(1e9 + i as f64, look).unwrap();
+    }
+    std::fs::read(&path).unwrap()
+}
+
+/// Opens `bytes` as a recording.
+fn opened(bytes: &[u8]) -> anyhow::Result<Recording> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("rec");
+    std::fs::write(&path, bytes).unwrap();
+    // Its files stay open.
+    Recording::open(&path)
+}
+
+/// Shows all looks of a recording, with every agent's details.
+fn show(mut recording: Recording) {
+    let mut model = Model::default();
+    for n in 0..recording.len() {
+        let Ok(look) = recording.look(n) else { continue };
+        model.take(look);
+        for key in [KeyCode::Char('s'), KeyCode::Down, KeyCode::Enter] {
+            model.key(key, 10);
+            assert_eq!(shown(&model).lines().count(), 24);
+        }
+    }
+    assert!(recording.at(recording.length_s()) < recording.len());
+    assert!(recording.at(f64::NAN) < recording.len());
+}
+
+proptest! {
+    #[test]
+    fn any_looks_are_read_as_they_were_written(looks in vec(arbitrary::look(), 1..4)) {
+        let mut recording = opened(&recorded(&looks)).unwrap();
+        prop_assert!(recording.skipped.is_empty(), "{:?}", recording.skipped);
+        prop_assert_eq!(recording.len(), looks.len());
+        for (n, look) in looks.iter().enumerate() {
+            prop_assert_eq!(&recording.look(n).unwrap(), look);
+        }
+        show(recording);
+    }
+
+    #[test]
+    fn a_damaged_recording_is_shown_or_refused(looks in vec(arbitrary::look(), 1..3), damage in arbitrary::damage()) {
+        if let Ok(recording) = opened(&arbitrary::damaged(recorded(&looks), &damage)) {
+            show(recording);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_recording_or_refused(bytes in vec(any::<u8>(), 0..300)) {
+        prop_assert!(opened(&bytes).is_err());
+    }
 }
