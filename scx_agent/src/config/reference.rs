@@ -13,8 +13,8 @@ names; what is said last holds. Each key is an option of the command line as wel
 lists in the singular (`agent_cgroups` is `--agent-cgroup`), and the command line is over the files. Keys
 marked *reload* are applied by `scx_agent reload`; the others hold after a restart.
 
-`scx_agent config check` says what is wrong with the files, `scx_agent config show` what is in force and
-which line says so. Kinds of agents of your own are tables `[agents.NAME]` with `comms` (of their
+`scx_agent config check` says what is wrong with the files, `scx_agent config show` what they and the command line
+come to and which line says so; where a key has no default, `false` sets back what an earlier file says. Kinds of agents of your own are tables `[agents.NAME]` with `comms` (of their
 framework) and `cgroups` (globs): see README; with `qos`, `weight` and
 `cpu_budget_s` those that it names have them.
 ";
