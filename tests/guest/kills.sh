@@ -127,8 +127,11 @@ stall() {
 	hog=$!
 	sleep 0.5
 	# The kernel's report names it, and names are no text.
-	sh -c 'printf "\377\033[2J\303" >/proc/$$/comm; taskset -p 8 $$ >/dev/null; while :; do :; done' &
+	sh -c 'printf "\377\033[2J\303" >/proc/$$/comm; while :; do :; done' &
 	victim=$!
+	# Moved while it computes: in the kernel it might be a reader of RCU, whose stall is told earlier.
+	sleep 1
+	taskset -p 8 $victim >/dev/null
 	wait_for 90 not_enabled || fault "the watchdog does nothing"
 	kill -9 $hog $victim
 	[ -z "$had" ] || echo "$had" >$server
