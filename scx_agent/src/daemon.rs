@@ -96,10 +96,8 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         });
     }
     let settings = Settings::new(config.opts.qos.clone(), libbpf_rs::num_possible_cpus()?);
-    if let Some(path) = config.opts.events.as_deref() {
-        // Once: when the CPUs change it goes on.
-        Lines::begin("event log", path)?;
-    }
+    // Once: when the CPUs change it goes on.
+    let events = config.opts.events.as_deref().map(|path| Lines::create("event log", path)).transpose()?;
     let mut daemon = Daemon {
         argv,
         config,
@@ -116,13 +114,14 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
     if let Some(why) = unscheduled {
         daemon.only_watches(why)?;
     }
-    if !daemon.schedules() && daemon.config.opts.qos.has_budgets() {
-        warn!("budgets of CPU time are not watched: without a scheduler (no_sched) there is no background");
+    if daemon.config.opts.no_sched {
+        daemon.lacks_budgets();
     }
     loop {
         let mut object = MaybeUninit::uninit();
-        let memory_link = daemon.memory.clone();
-        let started = Scheduler::start(&daemon.config.opts, daemon.schedules(), memory_link, &mut object);
+        let log = events.as_ref().map(Lines::another).transpose()?;
+        let link = daemon.memory.clone();
+        let started = Scheduler::start(&daemon.config.opts, daemon.schedules(), log, link, &mut object);
         let mut scheduler = match started {
             Err(e) if e.is::<NoneLoads>() => {
                 daemon.only_watches(e.to_string())?;
@@ -180,7 +179,17 @@ impl Daemon {
         }
         warn!("nothing is scheduled, and agents' memory is managed alone, as with --no-sched: {why}");
         self.unscheduled = Some(why);
+        self.lacks_budgets();
         Ok(())
+    }
+
+    /// Says what of the settings cannot be without a scheduler.
+    fn lacks_budgets(&self) {
+        if self.config.opts.qos.has_budgets() {
+            warn!(
+                "budgets of CPU time are not watched: without a scheduler (no_sched) there is no background"
+            );
+        }
     }
 
     /// The files whose settings are in force.
@@ -216,7 +225,7 @@ impl Daemon {
         }
         if !self.memory_failed && self.memory.as_ref().is_some_and(memory::Link::has_ended) {
             self.memory_failed = true;
-            error!("the memory controller has failed: every limit is back, and none is set until a restart");
+            error!("the memory controller has failed: it has put limits back, and sets none until a restart");
         }
     }
 

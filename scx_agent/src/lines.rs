@@ -32,7 +32,7 @@ pub struct Lines {
     size: u64,
     /// None once it could not be written.
     out: Option<BufWriter<File>>,
-    /// When that is tried again.
+    /// When that is tried again; until something has been written.
     again: Option<Instant>,
 }
 
@@ -41,19 +41,19 @@ impl Lines {
     ///
     /// # Errors
     /// The file cannot be made.
-    pub fn begin(what: &str, path: &Path) -> Result<()> {
-        File::create(path).with_context(|| format!("cannot write the {what} {}", path.display()))?;
-        Ok(())
+    pub fn create(what: &str, path: &Path) -> Result<Lines> {
+        let told = || format!("cannot write the {what} {}", path.display());
+        let out = Some(BufWriter::new(File::create(path).with_context(told)?));
+        Ok(Lines { path: path.into(), rotation: None, size: 0, out, again: None })
     }
 
-    /// Goes on with a log that was begun.
+    /// The same log, for another writer after this one; it may be a pipe, which cannot be opened again.
     ///
     /// # Errors
-    /// The file cannot be opened.
-    pub fn begun(what: &str, path: &Path) -> Result<Lines> {
-        let told = || format!("cannot write the {what} {}", path.display());
-        let (file, size) = append(path).with_context(told)?;
-        Ok(Lines { path: path.into(), rotation: None, size, out: Some(BufWriter::new(file)), again: None })
+    /// There is no descriptor left.
+    pub fn another(&self) -> Result<Lines> {
+        let out = self.out.as_ref().map(|out| out.get_ref().try_clone()).transpose()?.map(BufWriter::new);
+        Ok(Lines { path: self.path.clone(), rotation: self.rotation, size: self.size, out, again: None })
     }
 
     /// Goes on with the log at `path`, readable by its owner only, which `rotation` bounds.
@@ -89,6 +89,9 @@ impl Lines {
     pub fn flush(&mut self) {
         if let Some(out) = &mut self.out {
             let flushed = out.flush();
+            if flushed.is_ok() && self.again.take().is_some() {
+                warn!("{} is written again", self.path.display());
+            }
             self.end_on(flushed);
         }
     }
@@ -127,12 +130,14 @@ impl Lines {
 
     fn end_on(&mut self, done: std::io::Result<()>) {
         if let Err(e) = done {
-            let then = if self.rotation.is_some() {
-                "what comes until it can be is lost"
-            } else {
-                "this log ends here"
+            let then = match self.rotation {
+                Some(_) => "what comes until it can be is lost",
+                None => "this log ends here",
             };
-            warn!("cannot write {}: {e}; {then}", self.path.display());
+            // Once, however often it is tried again.
+            if self.again.is_none() {
+                warn!("cannot write {}: {e}; {then}", self.path.display());
+            }
             (self.out, self.again) = (None, Some(Instant::now() + RETRY));
         }
     }
@@ -144,7 +149,6 @@ impl Lines {
         }
         self.again = Some(Instant::now() + RETRY);
         if let Ok((file, size)) = append(&self.path) {
-            warn!("{} is written again", self.path.display());
             (self.out, self.size) = (Some(BufWriter::new(file)), size);
         }
     }
@@ -227,7 +231,7 @@ mod tests {
     #[test]
     fn one_that_cannot_be_written_ends() {
         let dir = folder("ends");
-        let lacks = Lines::begin("event log", &dir.join("no/such")).unwrap_err().to_string();
+        let lacks = Lines::create("event log", &dir.join("no/such")).unwrap_err().to_string();
         assert!(lacks.contains("no/such"), "{lacks}");
         let path = dir.join("log");
         let mut log = Lines::rotating(&path, Rotation { bytes: 10, kept: 1 }).unwrap();

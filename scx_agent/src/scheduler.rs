@@ -71,7 +71,8 @@ pub struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// Load and, if it `schedules`, enable the scheduler, and tell the memory controller what it sees.
+    /// Load and, if it `schedules`, enable the scheduler, and tell the memory controller and the log of `events`
+    /// what it sees.
     ///
     /// # Errors
     /// The kernel refuses it, or a file cannot be written; the host keeps its scheduler. [`NoneLoads`] if
@@ -79,6 +80,7 @@ impl<'a> Scheduler<'a> {
     pub fn start(
         opts: &Opts,
         schedules: bool,
+        events: Option<Lines>,
         memory: Option<memory::Link>,
         object: &'a mut MaybeUninit<OpenObject>,
     ) -> Result<Self> {
@@ -119,7 +121,7 @@ impl<'a> Scheduler<'a> {
         verified::tell(skel.object());
 
         let logs = Logs {
-            events: opts.events.as_deref().map(|path| Lines::begun("event log", path)).transpose()?,
+            events,
             calls: opts
                 .metrics
                 .call_log
@@ -325,7 +327,7 @@ impl<'a> Scheduler<'a> {
             Question::Metrics => Answer::Metrics(Box::new(self.counters(&daemon.settings)?)),
             Question::About(questions::PAUSE, args) => operate::pause(&args, &self.agents.borrow(), daemon),
             Question::About(questions::SET, _) if !daemon.schedules() => {
-                Answer::About(Err("nothing is scheduled here (no_sched)".into()))
+                Answer::About(Err("nothing is scheduled here: see scx_agent status".into()))
             }
             Question::About(questions::SET, args) => {
                 operate::set(&args, &self.agents.borrow(), &mut daemon.settings, &self.kernel)

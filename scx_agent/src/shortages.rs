@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 /// Time between two looks, and so between two log lines on one shortage.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// How long after it was last met a shortage is still one, unless its consequences stay.
+/// How long after it was last met a shortage of slots for calls is one: those calls have ended. The others stay.
 const RECENT: Duration = Duration::from_secs(600);
+/// Which of [`all`] that is.
+const CALLS: usize = 1;
 
 /// How often each shortage has been met, and what that means.
 fn all(m: &Metrics) -> [(u64, &'static str); 4] {
     [
-        // Until a restart: the consequences stay.
         (m.lost_events, "events were lost: phases and calls may be shown wrongly until a restart"),
         (m.no_call_slot, "tool calls had no slot of their own: each of their tasks ranks by itself"),
         (m.no_group_slot, "cgroups have no slot of their own: they share one"),
@@ -64,8 +65,8 @@ impl Shortages {
 impl Shortages {
     /// Those that are not over: how often each has been met, and what that means.
     pub fn now(&self, m: &Metrics) -> Vec<String> {
-        let stays = |i: usize| i == 0 || self.grew[i].is_none_or(|at| at.elapsed() < RECENT);
-        let met = all(m).into_iter().enumerate().filter(|(i, (n, _))| *n > 0 && stays(*i));
+        let recent = |i: usize| self.grew[i].is_none_or(|at| at.elapsed() < RECENT);
+        let met = all(m).into_iter().enumerate().filter(|(i, (n, _))| *n > 0 && (*i != CALLS || recent(*i)));
         met.map(|(_, (n, what))| format!("{n} {what}")).collect()
     }
 }
@@ -104,16 +105,16 @@ mod tests {
     #[test]
     fn what_was_met_long_ago_is_over_but_for_what_it_has_left() {
         let mut s = Shortages::default();
-        let m = Metrics { no_call_slot: 2, lost_events: 1, ..Metrics::default() };
-        assert_eq!(s.now(&m).len(), 2, "met since the last look");
+        let m = Metrics { no_call_slot: 2, lost_events: 1, no_limit_slot: 1, ..Metrics::default() };
+        assert_eq!(s.now(&m).len(), 3, "met since the last look");
         s.grown(&m);
-        assert_eq!(s.now(&m).len(), 2);
+        assert_eq!(s.now(&m).len(), 3);
         let Some(long_ago) = Instant::now().checked_sub(RECENT) else { return };
         s.grew = [Some(long_ago); 4];
         let left = s.now(&m);
-        assert!(left.len() == 1 && left[0].contains("events were lost"), "{left:?}");
+        assert!(left.len() == 2 && left.iter().all(|l| !l.contains("tool calls")), "{left:?}");
         s.grown(&Metrics { no_call_slot: 3, ..m.clone() });
-        assert_eq!(s.now(&m).len(), 2, "again");
+        assert_eq!(s.now(&m).len(), 3, "again");
     }
 
     #[test]

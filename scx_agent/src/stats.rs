@@ -13,6 +13,8 @@ use std::time::Duration;
 #[stat_doc]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Stats)]
 #[stat(top)]
+// Of an older daemon, or in its recordings, some may be missing.
+#[serde(default)]
 pub struct Metrics {
     #[stat(desc = "Agents now")]
     pub agents: u64,

@@ -97,7 +97,8 @@ impl Status {
         }
         if m.memory_failed > 0 {
             warnings.push(
-                "the memory controller has failed: every limit is back, and none is set until a restart; see the log"
+                "the memory controller has failed: it has put limits back, which the log says, and sets none until a \
+                 restart"
                     .into(),
             );
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! What kind of work a tool call is, told from its command line. The command line is whatever the
-//! container wants it to be: the kind is shown, and decides nothing.
+//! container wants it to be: the kind is shown, and decides which of an operator's time limits a call has.
 
 use super::shell;
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@
 //!
 //! Time for which an operator has paused the agent counts for neither.
 
-use super::category::Kind;
+use super::category::{program, Kind};
 use super::command::shown;
 use super::Calls;
 use crate::kernel::Kernel;
@@ -64,7 +64,13 @@ impl FromStr for KindLimit {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once('=').map(|(kind, s)| (kind, s.parse())) {
-            Some((kind, Ok(s))) if !kind.is_empty() && s <= LIMIT_MAX_S => Ok(KindLimit { kind: kind.into(), s }),
+            Some((kind, Ok(s))) if !kind.is_empty() && s <= LIMIT_MAX_S => match program(kind) {
+                // As calls are told: else it would never be one.
+                told if told != kind => {
+                    Err(format!("{kind:?} is told as {told:?}: say that"))
+                }
+                _ => Ok(KindLimit { kind: kind.into(), s }),
+            },
             _ => Err(format!(
                 "{text:?}: expected a category or a program and seconds, 0 to {LIMIT_MAX_S}, such as test=1800"
             )),
@@ -78,11 +84,14 @@ impl Options {
         self.call_limit_s > 0 || self.call_limits.iter().any(|l| l.s > 0)
     }
 
-    /// How long a call of this kind may run; None: for ever.
-    pub fn of(&self, kind: &Kind) -> Option<Duration> {
-        let said = |name: &str| self.call_limits.iter().rev().find(|l| l.kind == name).map(|l| l.s);
-        let s = said(&kind.program).or_else(|| said(kind.category.name())).unwrap_or(self.call_limit_s);
-        (s > 0).then(|| Duration::from_secs(s))
+    /// How long a call of this kind may run, and the key that says so; None: for ever.
+    pub fn of(&self, kind: &Kind) -> Option<(Duration, &'static str)> {
+        let said = |name: &str| self.call_limits.iter().rev().find(|l| l.kind == name);
+        let (s, rule) = match said(&kind.program).or_else(|| said(kind.category.name())) {
+            Some(limit) => (limit.s, "call_limits"),
+            None => (self.call_limit_s, "call_limit_s"),
+        };
+        (s > 0).then(|| (Duration::from_secs(s), rule))
     }
 }
 
@@ -90,6 +99,8 @@ impl Options {
 #[derive(Clone, Debug)]
 pub struct Overdue {
     pub limit: Duration,
+    /// The key that says so.
+    pub rule: &'static str,
     pub slot: u32,
     pub cgroup_id: u64,
     pub call: u64,
@@ -134,11 +145,12 @@ impl Limit {
         }
         let since = now - self.looked;
         self.looked = now;
+        let (paused, grace) = (paused(), Duration::from_secs(options.call_grace_s));
+        // Also without a limit, which may come by a reload.
+        calls.hold(&paused, since);
         if !options.any() && self.ending.is_empty() {
             return;
         }
-        let (paused, grace) = (paused(), Duration::from_secs(options.call_grace_s));
-        calls.hold(&paused, since);
         for e in self.ending.values_mut().filter(|e| paused.contains(&e.call.cgroup_id)) {
             e.told += since;
         }
@@ -157,14 +169,15 @@ impl Ending {
         let mut processes = processes(&call, kernel);
         let told = processes.values().filter(|p| pidfd_send_signal(p, Signal::TERM).is_ok()).count();
         warn!(
-            SCX_AGENT_AGENT = call.agent.as_str(), SCX_AGENT_RULE = "call_limit_s", SCX_AGENT_CALL = call.call,
+            SCX_AGENT_AGENT = call.agent.as_str(), SCX_AGENT_RULE = call.rule, SCX_AGENT_CALL = call.call,
             SCX_AGENT_SIGNAL = "SIGTERM", SCX_AGENT_PROCESSES = told;
-            "agent {:?}: call {} ({}) runs for more than {} s, the time limit of calls (call_limit_s): SIGTERM to {told} \
+            "agent {:?}: call {} ({}) runs for more than {} s, the time limit of calls ({}): SIGTERM to {told} \
              processes, SIGKILL after {} s",
             call.agent,
             call.call,
             shown(&call.command, 100),
             call.limit.as_secs(),
+            call.rule,
             grace.as_secs()
         );
         while processes.len() > KEPT {
@@ -185,7 +198,7 @@ impl Ending {
         self.tries += 1;
         if self.tries == 1 {
             warn!(
-                SCX_AGENT_AGENT = self.call.agent.as_str(), SCX_AGENT_RULE = "call_limit_s",
+                SCX_AGENT_AGENT = self.call.agent.as_str(), SCX_AGENT_RULE = self.call.rule,
                 SCX_AGENT_CALL = self.call.call, SCX_AGENT_SIGNAL = "SIGKILL", SCX_AGENT_PROCESSES = killed;
                 "agent {:?}: call {} does not end within {} s of SIGTERM: SIGKILL to {killed} processes",
                 self.call.agent,
@@ -227,15 +240,20 @@ mod tests {
             call_limits: kinds.iter().map(|k| k.parse().unwrap()).collect(),
             call_grace_s: 10,
         };
-        let of = |o: &Options, argv: &[&str]| o.of(&kind(argv)).map(|d| d.as_secs());
+        let of = |o: &Options, argv: &[&str]| o.of(&kind(argv)).map(|(limit, _)| limit.as_secs());
         let o = options(60, &["test=1800", "pytest=900", "git=0", "test=2000"]);
         assert_eq!(of(&o, &["pytest", "-x"]), Some(900));
         assert_eq!(of(&o, &["cargo", "test"]), Some(2000), "the later one");
         assert_eq!(of(&o, &["git", "status"]), None, "for ever");
         assert_eq!(of(&o, &["true"]), Some(60));
         assert!(o.any() && !options(0, &["git=0"]).any() && options(0, &["git=1"]).any());
+        let rule = |argv: &[&str]| o.of(&kind(argv)).map(|(_, rule)| rule);
+        assert_eq!((rule(&["pytest"]), rule(&["true"])), (Some("call_limits"), Some("call_limit_s")));
+        assert_eq!(of(&options(0, &["package-install=5"]), &["npm", "ci"]), Some(5));
         for bad in ["", "test", "=5", "test=", "test=-1", "test=604801"] {
             assert!(bad.parse::<KindLimit>().is_err(), "{bad:?}");
         }
+        let told = "python3=60".parse::<KindLimit>().unwrap_err();
+        assert!(told.contains("is told as \"python\""), "{told}");
     }
 }

@@ -123,9 +123,10 @@ impl Calls {
     pub fn overdue(&self, now_ns: u64, limits: &limit::Options) -> Vec<Overdue> {
         let ran_ns = |r: &Running| now_ns.saturating_sub(r.call.begun_ns + r.held_ns);
         let limited = self.running.iter().filter_map(|(slot, r)| Some((slot, r, limits.of(&r.call.kind)?)));
-        let late = limited.filter(|(_, r, limit)| u128::from(ran_ns(r)) > limit.as_nanos());
-        late.map(|(slot, r, limit)| Overdue {
+        let late = limited.filter(|(_, r, (limit, _))| u128::from(ran_ns(r)) > limit.as_nanos());
+        late.map(|(slot, r, (limit, rule))| Overdue {
             limit,
+            rule,
             slot: *slot,
             cgroup_id: r.cgroup_id,
             call: r.call.call,

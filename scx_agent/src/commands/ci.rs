@@ -152,7 +152,10 @@ fn try_run(args: &Args, config: Option<&Path>) -> Result<u8> {
                 report.wait_pct = calls.wait_pct();
                 report.calls = Some(calls);
             }
-            Err(e) => report.note = Some(format!("calls are not known: {e:#}")),
+            Err(e) => {
+                let before = report.note.take().map(|n| n + "; ").unwrap_or_default();
+                report.note = Some(format!("{before}calls are not known: {e:#}"));
+            }
         }
     }
     report.failed_gates = args.fail_if.iter().filter_map(|g| g.check(&report)).collect();

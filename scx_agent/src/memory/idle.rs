@@ -32,8 +32,6 @@ struct Look {
     verdict: Verdict,
     /// When the next step may be.
     retry: Retry,
-    /// It was said that it is reclaimed from.
-    told: bool,
 }
 
 /// Whether an agent does something.
@@ -48,7 +46,7 @@ enum Verdict {
 impl Look {
     fn new(since: Instant, cpu_us: u64, now: Instant) -> Look {
         let retry = Retry::new(now, RETRY_MAX);
-        Look { since, at: now, cpu_us, verdict: Verdict::Unknown, retry, told: false }
+        Look { since, at: now, cpu_us, verdict: Verdict::Unknown, retry }
     }
 
     /// Whether it is time for another look.
@@ -79,6 +77,8 @@ impl Look {
 pub struct Idle {
     looks: BTreeMap<u64, Look>,
     reclaiming: Option<u64>,
+    /// The waits, by when they began, of which it was said that they are reclaimed from.
+    told: BTreeMap<u64, Instant>,
 }
 
 impl Idle {
@@ -97,6 +97,8 @@ impl Idle {
 impl Controller {
     /// What is done for idle agents on the timer: at most one step at a time.
     pub(super) fn tick_idle(&mut self, now: Instant) {
+        let agents = &self.agents;
+        self.idle.told.retain(|id, since| agents.get(id).is_some_and(|a| a.since == *since));
         let Some(after) = self.tunables.idle_after.filter(|_| self.pressed) else {
             return self.idle.looks.clear();
         };
@@ -137,15 +139,13 @@ impl Controller {
     pub(super) fn reclaimed_idle(&mut self, answer: &Reclaimed, now: Instant) {
         self.idle.reclaiming = None;
         self.count_reclaimed(answer);
-        // The first step of each wait is said to everybody.
-        let mut level = Level::Info;
         if let Some(look) = self.idle.looks.get_mut(&answer.id) {
             look.stepped(answer.result.is_ok(), now);
-            if !std::mem::replace(&mut look.told, true) {
-                level = Level::Warn;
-            }
         }
         let Some(a) = self.agents.get_mut(&answer.id) else { return };
+        // The first step of each wait is said to everybody.
+        let first = self.idle.told.insert(answer.id, a.since) != Some(a.since);
+        let level = if first { Level::Warn } else { Level::Info };
         let current = a.cgroup.current().unwrap_or(a.current);
         let idle_s = now.duration_since(a.since).as_secs();
         log!(

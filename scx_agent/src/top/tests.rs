@@ -357,6 +357,12 @@ fn a_recording_is_shown_as_it_was() {
     std::fs::remove_file(dir.join("rec.1")).unwrap();
     std::fs::write(&path, first.replace("\"version\":2,", "") + "\n").unwrap();
     assert_eq!(Recording::open(&path).unwrap().look(0).unwrap(), sample(1002));
+    // One of before there were some of the counters.
+    let mut old: serde_json::Value = serde_json::from_str(first).unwrap();
+    let metrics = old.pointer_mut("/sample/view/metrics").and_then(|m| m.as_object_mut()).expect("counters");
+    assert!(metrics.remove("memory_failed").is_some() && metrics.remove("in_kernel").is_some());
+    std::fs::write(&path, old.to_string() + "\n").unwrap();
+    assert_eq!(Recording::open(&path).unwrap().look(0).unwrap(), sample(1002));
     std::fs::write(&path, first.replace("\"version\":2,", "\"version\":3,")).unwrap();
     let e = Recording::open(&path).unwrap_err().to_string();
     assert!(e.contains("rec:1: version 3") && e.contains("up to 2"), "{e}");
