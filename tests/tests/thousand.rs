@@ -15,7 +15,8 @@ fn a_thousand_agents_at_rest() {
     println!("{facts:?}");
     assert_eq!((facts.get("found"), facts.get("status_code")), ("0", "0"), "{}", left.diagnosis());
     assert!(facts.number("rest_rss_kb") < 40_000.0, "{facts:?}");
-    assert!(facts.number("rest_cpu_ms") < 6_000.0, "of 10 s: {facts:?}");
+    // At twenty times, 1 % of a real CPU.
+    assert!(facts.number("rest_cpu_ms") < 2_000.0, "of 10 s: {facts:?}");
     assert!(facts.number("status") - facts.number("nothing") < 300.0, "{facts:?}");
     assert!(facts.number("scrape") - facts.number("fork") < 300.0, "{facts:?}");
     let page = Page::parse(&left.text("metrics.txt"));
