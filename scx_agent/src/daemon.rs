@@ -10,7 +10,7 @@ use crate::qos::Settings;
 use crate::scheduler::{NoneLoads, Scheduler};
 use crate::{cli, logging, preflight, privileges, sockets, stats};
 use anyhow::{bail, Context, Result};
-use log::{error, warn};
+use log::warn;
 use sd_notify::NotifyState;
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -41,8 +41,6 @@ pub struct Daemon {
     stop: Arc<AtomicBool>,
     hangup: Arc<AtomicBool>,
     memory: Option<memory::Link>,
-    /// Its end was noticed.
-    memory_failed: bool,
     started: Instant,
     reloads: Reloads,
     /// Why nothing is scheduled although it was to be.
@@ -104,7 +102,6 @@ pub fn run(argv: Vec<OsString>) -> Result<()> {
         stop,
         hangup,
         memory: memory.as_ref().map(Memory::link),
-        memory_failed: false,
         started: Instant::now(),
         reloads: Reloads::default(),
         unscheduled: None,
@@ -222,10 +219,6 @@ impl Daemon {
         }
         if self.hangup.swap(false, Ordering::Relaxed) {
             self.reload();
-        }
-        if !self.memory_failed && self.memory.as_ref().is_some_and(memory::Link::has_ended) {
-            self.memory_failed = true;
-            error!("the memory controller has failed: it has put limits back, and sets none until a restart");
         }
     }
 

@@ -29,8 +29,8 @@ fn all(m: &Metrics) -> [(u64, &'static str); 4] {
 pub struct Shortages {
     looked: Option<Instant>,
     told: [u64; 4],
-    /// When it was last seen that each has grown.
-    grew: [Option<Instant>; 4],
+    /// When it was last seen that slots for calls were short; None: not since the last look.
+    calls: Option<Instant>,
 }
 
 impl Shortages {
@@ -50,23 +50,19 @@ impl Shortages {
 
     fn grown(&mut self, m: &Metrics) -> Vec<String> {
         let now = all(m);
-        for ((grew, (n, _)), told) in self.grew.iter_mut().zip(now).zip(self.told) {
-            if n > told {
-                *grew = Some(Instant::now());
-            }
+        if now[CALLS].0 > self.told[CALLS] {
+            self.calls = Some(Instant::now());
         }
         let grown = now.iter().zip(self.told).filter(|((n, _), told)| n > told);
         let lines = grown.map(|((n, what), told)| format!("{} more {what}", n - told)).collect();
         self.told = now.map(|(n, _)| n);
         lines
     }
-}
 
-impl Shortages {
     /// Those that are not over: how often each has been met, and what that means.
     pub fn now(&self, m: &Metrics) -> Vec<String> {
-        let recent = |i: usize| self.grew[i].is_none_or(|at| at.elapsed() < RECENT);
-        let met = all(m).into_iter().enumerate().filter(|(i, (n, _))| *n > 0 && (*i != CALLS || recent(*i)));
+        let over = |i: usize| i == CALLS && self.calls.is_some_and(|at| at.elapsed() >= RECENT);
+        let met = all(m).into_iter().enumerate().filter(|(i, (n, _))| *n > 0 && !over(*i));
         met.map(|(_, (n, what))| format!("{n} {what}")).collect()
     }
 }
@@ -110,7 +106,7 @@ mod tests {
         s.grown(&m);
         assert_eq!(s.now(&m).len(), 3);
         let Some(long_ago) = Instant::now().checked_sub(RECENT) else { return };
-        s.grew = [Some(long_ago); 4];
+        s.calls = Some(long_ago);
         let left = s.now(&m);
         assert!(left.len() == 2 && left.iter().all(|l| !l.contains("tool calls")), "{left:?}");
         s.grown(&Metrics { no_call_slot: 3, ..m.clone() });

@@ -35,8 +35,8 @@ const TRIES: u32 = 10;
 #[command(next_help_heading = "Operation")]
 #[group(skip)]
 pub struct Options {
-    /// Seconds for which a tool call may run, without those for which its agent is paused: then its processes are told to end (SIGTERM), and made
-    /// to after a grace. What it runs in the background ends with it. 0: for ever.
+    /// Seconds for which a tool call may run, without those for which its agent is paused: then its
+    /// processes are told to end (SIGTERM), and made to after a grace. What it runs in the background ends with it. 0: for ever.
     #[arg(long, value_name = "SEC", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=LIMIT_MAX_S))]
     pub call_limit_s: u64,
 

@@ -142,7 +142,7 @@ impl Link {
     }
 }
 
-/// Notes the controller's end, however that comes.
+/// Notes the controller's end, however that comes, and says so if nobody has told it to.
 struct End(Arc<Counters>);
 
 impl Drop for End {
@@ -150,6 +150,11 @@ impl Drop for End {
         self.0.ended.store(true, Ordering::Relaxed);
         // All of them thaw with it.
         self.0.paused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if std::thread::panicking() {
+            error!(
+                "memory: the controller has failed: it has put limits back, and sets none until a restart"
+            );
+        }
     }
 }
 
@@ -183,7 +188,8 @@ impl Memory {
         raise_file_limit();
         let (messages, inbox) = unbounded();
         let counters = Arc::new(Counters::default());
-        if Variant::of_kernel().is_none() {
+        let variant = Variant::of_kernel();
+        if variant.is_none() {
             info!("memory: this kernel has no memcg_bpf_ops, as none that is released: memory.high does the work");
         }
         let controller = Controller {
@@ -196,7 +202,7 @@ impl Memory {
             agents: BTreeMap::new(),
             paused: BTreeMap::new(),
             idle: Idle::default(),
-            variant: Variant::of_kernel(),
+            variant,
             rooms: None,
             host: Host::now()?,
             pressed: false,
@@ -218,7 +224,7 @@ impl Memory {
         };
         let divides = if options.tool_cgroups { privileges::DELEGATED } else { privileges::NOTHING };
         // Its programs are loaded again with the scheduler's, and attached to each new agent.
-        let loads = if Variant::of_kernel().is_some() { privileges::LOADING } else { privileges::NOTHING };
+        let loads = if variant.is_some() { privileges::LOADING } else { privileges::NOTHING };
         let end = End(counters.clone());
         let thread = std::thread::Builder::new()
             .name("memory".into())
@@ -241,9 +247,8 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         let _ = self.link.messages.send(Message::Stop);
-        if let Some(Err(_)) = self.thread.take().map(JoinHandle::join) {
-            error!("memory: the controller has failed; it has put its limits back");
-        }
+        // Its failure has been told.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
