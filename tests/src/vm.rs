@@ -271,6 +271,13 @@ impl Left {
         assert_eq!(self.outcome.tainted & (512 | 128), 0, "the kernel warned:\n{console}");
     }
 
+    /// Asserts that `facts` have these values.
+    pub fn expect(&self, facts: &Facts, expected: &[(&str, &str)]) {
+        for (name, value) in expected {
+            assert_eq!(facts.get(name), *value, "{name}:\n{}", self.diagnosis());
+        }
+    }
+
     /// All that may tell why a test failed.
     pub fn diagnosis(&self) -> String {
         let mut text = format!("console:\n{}", self.outcome.console);

@@ -36,7 +36,7 @@ fn programs_protect_delay_and_end_with_the_daemon() {
     left.assert_kernel_well();
     let facts = left.facts();
     println!("{facts:#?}");
-    let is = |name: &str, value: &str| assert_eq!(facts.get(name), value, "{name}\n{}", left.diagnosis());
+    let is = |name: &str, value: &str| left.expect(&facts, &[(name, value)]);
     let check = left.text("check.out");
     assert!(check.contains("delayed by memcg_bpf_ops"), "{check}");
 

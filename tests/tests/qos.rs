@@ -56,20 +56,21 @@ fn budgets_and_reloads_change_what_agents_have() {
     let left = Boot::script("budgets").run();
     left.assert_kernel_well();
     let facts = left.facts();
-    for (name, want) in [
-        ("over", "0"),
-        ("again", "0"),
-        ("told", "1"),
-        ("operator", "0"),
-        ("lives", "yes"),
-        ("changed", "0"),
-        ("wrong", "1"),
-        ("nowhere", "1"),
-        ("nothing", "0"),
-        ("status", "0"),
-    ] {
-        assert_eq!(facts.get(name), want, "{name}:\n{}", left.diagnosis());
-    }
+    left.expect(
+        &facts,
+        &[
+            ("over", "0"),
+            ("again", "0"),
+            ("told", "1"),
+            ("operator", "0"),
+            ("lives", "yes"),
+            ("changed", "0"),
+            ("wrong", "1"),
+            ("nowhere", "1"),
+            ("nothing", "0"),
+            ("status", "0"),
+        ],
+    );
     let log = left.text("budgets.err");
     let over = log.lines().find(|l| l.contains("\"metered\" has used")).unwrap();
     println!("{over}");
