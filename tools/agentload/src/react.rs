@@ -55,7 +55,7 @@ pub fn run(opt: &Options) -> Result<Vec<Round>> {
     sys::mask_signals(&SIGNALS, true);
     let settings = Settings {
         program: own_path()?,
-        work_per_ms: opt.work_per_ms.unwrap_or_else(work::calibrate),
+        work_per_ms: opt.work_per_ms.map_or_else(work::calibrate, Ok)?,
         speedup: 1.0,
         window_ns: None,
         mem: false,

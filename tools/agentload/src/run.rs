@@ -42,7 +42,7 @@ pub const SIGNALS: [libc::c_int; 3] = [libc::SIGCHLD, libc::SIGINT, libc::SIGTER
 /// Fails when the cgroups cannot be made, a framework cannot start, or a signal ends the run.
 pub fn run(plan: &[Agent], opt: &Options) -> Result<Vec<Record>> {
     sys::mask_signals(&SIGNALS, true);
-    let work_per_ms = opt.work_per_ms.unwrap_or_else(work::calibrate);
+    let work_per_ms = opt.work_per_ms.map_or_else(work::calibrate, Ok)?;
     let settings = Settings {
         program: own_path()?,
         work_per_ms,

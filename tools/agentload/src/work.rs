@@ -3,6 +3,7 @@
 //! shows up as time and never as less work; and memory that is really touched.
 
 use crate::sys;
+use anyhow::{Context, Result};
 use std::hint::black_box;
 use std::io;
 
@@ -21,9 +22,16 @@ pub fn spin(iterations: u64) {
     black_box(x);
 }
 
+/// Iterations of [`spin`] per ms that no processor reaches, each being a chain of five cycles at least: of
+/// a measurement during which the clock stood still.
+const IMPOSSIBLE_PER_MS: f64 = 4e6;
+
 /// Iterations of [`spin`] per ms of thread CPU time, on an idle machine: the best of five
-/// measurements of about 20 ms.
-pub fn calibrate() -> f64 {
+/// measurements of about 20 ms. One too many by far would be a load that never ends.
+///
+/// # Errors
+/// If the clock of this thread's CPU time does not go on.
+pub fn calibrate() -> Result<f64> {
     let mut n = 2000;
     let mut took = measure(n);
     while took < 2_000_000 {
@@ -31,7 +39,13 @@ pub fn calibrate() -> f64 {
         took = measure(n);
     }
     let n = (n as f64 * 20e6 / took as f64) as u64;
-    (0..5).map(|_| n as f64 * 1e6 / measure(n).max(1) as f64).fold(0.0, f64::max).round()
+    best((0..5).map(|_| n as f64 * 1e6 / measure(n).max(1) as f64))
+        .context("the clock of CPU time stands still: say --work-per-ms")
+}
+
+/// The highest of those that are possible.
+fn best(per_ms: impl Iterator<Item = f64>) -> Option<f64> {
+    per_ms.filter(|r| (1.0..IMPOSSIBLE_PER_MS).contains(r)).reduce(f64::max).map(f64::round)
 }
 
 fn measure(iterations: u64) -> u64 {
@@ -115,6 +129,12 @@ mod tests {
         let t1 = measure(100_000);
         let t2 = measure(10_000_000);
         assert!(t2 > 10 * t1.max(1), "{t1} {t2}");
+    }
+
+    #[test]
+    fn of_a_clock_that_stood_still_nothing_is_believed() {
+        assert_eq!(best([3e5, 1.5e10, 4.4e5, 0.0, 1e5].into_iter()), Some(4.4e5));
+        assert_eq!(best([1.5e10, 0.0].into_iter()), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::{bail, ensure, Context, Result};
 use crate::choice::KernelChoice;
 use crate::initramfs::Tree;
 use crate::modules::modules;
-use crate::outcome::{panic_of, ran_old_code, unpack, Outcome, Report, RunError};
+use crate::outcome::{doing, panic_of, ran_old_code, unpack, Outcome, Report, RunError};
 use crate::prepare::{prepare, Prepared};
 use crate::qemu::{self, End, Files};
 use crate::rootfs;
@@ -89,6 +89,9 @@ impl Default for Guest {
 /// How often a guest is booted at most that the emulator fails.
 const BOOTS: u32 = 2;
 
+/// Host seconds that a guest's boot may take of its time without what it says of itself being lost.
+const HUNG_MARGIN_S: u64 = 30;
+
 impl Guest {
     /// Prepares the kernel if need be (telling stderr), boots it, runs the workload, and puts the
     /// files of the guest's /out into `out_dir`. `sink` gets every console line as it comes.
@@ -149,8 +152,13 @@ impl Guest {
         match end {
             _ if report.complete() => {}
             End::Interrupted => bail!(RunError::Interrupted),
-            End::Silent => bail!(RunError::Timeout { phase, after_s: qemu::BOOT_LIMIT.as_secs() }),
-            End::TimedOut => bail!(RunError::Timeout { phase, after_s: self.timeout_s }),
+            End::Silent => {
+                let after_s = qemu::BOOT_LIMIT.as_secs();
+                bail!(RunError::Timeout { phase, after_s, doing: String::new() })
+            }
+            End::TimedOut => {
+                bail!(RunError::Timeout { phase, after_s: self.timeout_s, doing: doing(&console) })
+            }
             End::Exited(status) => match panic_of(&console) {
                 Some(lines) => bail!(RunError::Panic { phase, lines }),
                 None => bail!(RunError::EndedEarly { phase, qemu: qemu::describe(status, &files) }),
@@ -204,6 +212,13 @@ impl Guest {
         Ok(())
     }
 
+    /// When a guest that is still running the workload says what it does, in guest seconds from the
+    /// workload's start: before its time is over. Not in lock-step, where seconds are the guest's own
+    /// and nothing is added to the load.
+    fn tells_what_it_does_after_s(&self) -> Option<u64> {
+        (self.mode == Mode::Functional).then(|| (self.timeout_s * 9 / 10).saturating_sub(HUNG_MARGIN_S))
+    }
+
     /// Writes the guest's root. Equal inputs give equal bytes.
     fn initramfs(&self, prepared: &Prepared, path: &Path) -> Result<()> {
         let mut tree = if self.systemd { systemd_tree(prepared)? } else { busybox_tree(prepared)? };
@@ -222,7 +237,13 @@ impl Guest {
             names.join(" ")
         );
         tree.text("/etc/agentvm/settings", 0o644, settings);
-        tree.text("/etc/agentvm/command", 0o644, self.command.as_str());
+        let mut command = self.command.clone();
+        if let Some(after_s) = self.tells_what_it_does_after_s() {
+            tree.text("/usr/lib/agentvm/hung", 0o755, include_str!("guest_hung.sh"));
+            // In brackets: none of the workload's jobs, for which it may wait.
+            command = format!("(sh /usr/lib/agentvm/hung {after_s} </dev/null &)\n{command}");
+        }
+        tree.text("/etc/agentvm/command", 0o644, command);
         if let Some(scheduler) = &self.scheduler {
             tree.text("/etc/agentvm/scheduler", 0o644, scheduler.as_str());
         }

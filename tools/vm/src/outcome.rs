@@ -85,12 +85,14 @@ pub enum RunError {
         qemu: String,
     },
     /// The host's time limit passed.
-    #[error("the guest was still {phase} after {after_s} s of host time (--timeout)")]
+    #[error("the guest was still {phase} after {after_s} s of host time (--timeout){doing}")]
     Timeout {
         /// What the guest was doing.
         phase: String,
         /// The limit in host seconds.
         after_s: u64,
+        /// The guest's own lines about its CPUs, tasks and cgroups shortly before, or nothing.
+        doing: String,
     },
     /// [`interrupt`](crate::interrupt) was called.
     #[error("interrupted")]
@@ -115,6 +117,11 @@ pub(crate) fn panic_of(console: &str) -> Option<String> {
     let what = lines[fault..panic].iter().map(|l| said(l));
     let what = what.filter(|l| !REGISTERS.iter().any(|r| l.starts_with(r))).take(LINES);
     Some([lines[panic].trim().to_string()].into_iter().chain(what).collect::<Vec<_>>().join("\n"))
+}
+
+/// What a guest that did not come to its end said of itself, for [`RunError::Timeout`].
+pub(crate) fn doing(console: &str) -> String {
+    console.lines().filter_map(|l| l.strip_prefix("hung: ")).map(|l| format!("\n{l}")).collect()
 }
 
 /// True if the guest's kernel died of a breakpoint in code of its own.
@@ -267,6 +274,15 @@ mod tests {
             "[ 1.0] Kernel panic - not syncing: x"
         );
         assert_eq!(panic_of("[ 1.0] BUG: none\n"), None);
+    }
+
+    #[test]
+    fn what_a_guest_was_doing_is_told() {
+        let console = "x\nhung: load 0.1\n[ 1.0] hung: no\nhung: 1 (sh) D\n";
+        let error = |doing| RunError::Timeout { phase: "running".into(), after_s: 9, doing }.to_string();
+        let told = "the guest was still running after 9 s of host time (--timeout)";
+        assert_eq!(error(doing(console)), format!("{told}\nload 0.1\n1 (sh) D"));
+        assert_eq!(error(doing("")), told);
     }
 
     #[test]
