@@ -50,6 +50,17 @@ kill -TERM $pid
 wait $pid
 fact term $?
 
+### as the documents have it
+cat >/bin/setpriv <<'END'
+#!/bin/sh
+while case $1 in -*) true ;; *) false ;; esac; do shift; done
+exec "$@"
+END
+printf '#!/bin/sh\n[ "$1" = test ]\n' >/bin/make
+chmod +x /bin/setpriv /bin/make
+cd /tmp || exit 1
+run_documented
+
 ### top, on the way
 scx_agent ci --name shown -- sh -c 'echo ready >/tmp/ready2; sh /tests/spin.sh 1 100000000' 2>/out/shown.err &
 shown=$!

@@ -70,3 +70,22 @@ enter() {
 	shift
 	exec sh -c 'echo 0 >"$0"; exec "$@"' "$cg/$group/cgroup.procs" "$@"
 }
+
+# documented FILE:LINE COMMAND...: one of /tests/documented.sh.
+documented() {
+	place=$1
+	shift
+	timeout 60 "$@" >/out/documented.out 2>&1 </dev/null || {
+		echo "$place: $*: exit status $?"
+		cat /out/documented.out
+	} >>/out/documented.failed
+	ran=$((ran + 1))
+}
+
+# run_documented: those that the documents name; how many they are, and in documented.failed which do not work.
+run_documented() {
+	ran=0
+	: >/out/documented.failed
+	. /tests/documented.sh
+	fact documented $ran
+}

@@ -174,21 +174,8 @@ tell no_recording report /tests/operate.sh
 mkdir -p /var/log/scx_agent
 export HOME=/tmp
 cd /tmp || exit 1
-# documented FILE:LINE COMMAND...
-documented() {
-	place=$1
-	shift
-	timeout 60 "$@" >/out/documented.out 2>&1 </dev/null || {
-		echo "$place: $*: exit status $?"
-		cat /out/documented.out
-	} >>/out/documented.failed
-	ran=$((ran + 1))
-}
 agentload generate --as-traces --agents 2 >tasks.jsonl
-ran=0
-: >/out/documented.failed
-. /tests/documented.sh
-fact documented $ran
+run_documented
 kill $held
 
 stop_scheduler TERM

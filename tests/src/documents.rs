@@ -14,8 +14,8 @@ pub struct Command {
     pub words: Vec<String>,
 }
 
-/// Programs of ours, by which code in a sentence is known as a command.
-const OURS: [&str; 6] = ["scx_agent", "agentvm", "agentbench", "agentload", "scx_agentland", "cargo"];
+/// Programs of ours, and cargo, by which code in a sentence is known as a command.
+pub const OURS: [&str; 6] = ["scx_agent", "agentvm", "agentbench", "agentload", "scx_agentland", "cargo"];
 
 /// The root of the checkout.
 pub fn checkout() -> PathBuf {
@@ -78,11 +78,45 @@ pub fn commands(name: &str, text: &str) -> Vec<Command> {
         .collect()
 }
 
-/// Commands of scx_agent that a guest can carry out in which a daemon runs.
+/// Where a command of a block is carried out as it is typed, but for what stands for the reader's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Where {
+    /// In a guest in which a daemon runs.
+    Daemon,
+    /// There, as a job of a pipeline.
+    Pipeline,
+    /// In guests, by tests of their own: what README has in its first minutes, and programs that those
+    /// tests are made of.
+    Others,
+    /// Where the tests run.
+    Host,
+    /// Nowhere, for it takes too long, or is what runs the tests: the same with less is run.
+    Nowhere,
+}
+
+/// Commands of scx_agent that ask a daemon, or are one.
 const ASKING: [&str; 14] = [
     "calls", "check", "config", "explain", "hooks", "pause", "record", "reload", "replay", "report",
     "resume", "set", "status", "top",
 ];
+
+/// Where a command is carried out. [`None`]: it is none of ours.
+pub fn place(words: &[String]) -> Option<Where> {
+    let word = |n: usize| words.get(n).map_or("", String::as_str);
+    let has = |word: &str| words.iter().any(|w| w == word);
+    match (program(word(0)), word(1)) {
+        ("scx_agent", "ci") => Some(Where::Pipeline),
+        ("scx_agent", asks) if ASKING.contains(&asks) => Some(Where::Daemon),
+        ("scx_agent" | "scx_agentland" | "agentload", _) => Some(Where::Others),
+        // Lock-step machines, and memory under pressure, take minutes to hours.
+        ("agentbench", "run") if !has("--quick") => Some(Where::Nowhere),
+        ("agentbench", "memory") | ("cargo", _) => Some(Where::Nowhere),
+        ("agentbench" | "agentvm", _) => Some(Where::Host),
+        ("install" | "uninstall" | "package", _) if word(0).starts_with("scripts/") => Some(Where::Others),
+        _ if word(0).starts_with("scripts/") => Some(Where::Nowhere),
+        _ => None,
+    }
+}
 
 /// What stands for the reader's own in a guest: an agent of that name, less time, no terminal, and a program that is
 /// built.
@@ -95,33 +129,50 @@ const IN_A_GUEST: [(&[&str], &[&str]); 6] = [
     (&["replay"], &["replay", "--print"]),
 ];
 
-/// A line of shell for each command in a block of the documents that asks a daemon: `documented FILE:LINE`
-/// and the command, in which `$held` is a process of the agent `held`.
-pub fn to_run() -> String {
-    let mut out = String::new();
-    for (name, text) in documents() {
-        for c in commands(&name, &text).into_iter().filter(|c| c.block) {
-            let asks = |w: &String| ASKING.contains(&w.as_str());
-            if program(&c.words[0]) != "scx_agent" || !c.words.get(1).is_some_and(asks) {
-                continue;
-            }
-            out += &format!("documented {} scx_agent {}\n", c.at, in_a_guest(&c.words[1..]));
-        }
-    }
-    out
+/// And on the host: results of another scenario, of one draw.
+const ON_THE_HOST: [(&[&str], &[&str]); 1] = [(&["gen70:small_p95_ratio>=2"], &["small:small_p95_ratio>=0"])];
+
+/// The commands in blocks of the documents that are carried out there.
+fn of_blocks(place_: Where) -> impl Iterator<Item = Command> {
+    let all = documents().into_iter().flat_map(|(name, text)| commands(&name, &text));
+    all.filter(move |c| c.block && place(&c.words) == Some(place_))
 }
 
-/// Words as a guest's shell takes them.
-fn in_a_guest(words: &[String]) -> String {
+/// A line of shell for each command that a guest carries out: `documented FILE:LINE` and the command, in which
+/// `$held` is a process of the agent `held`.
+pub fn to_run(place: Where) -> String {
+    let line = |c: Command| {
+        let words = replaced(&c.words[1..], &IN_A_GUEST).replace("4711", "$held");
+        format!("documented {} {} {words}\n", c.at, program(&c.words[0]))
+    };
+    of_blocks(place).map(line).collect()
+}
+
+/// The commands that can be carried out where the tests run, and each as a line of shell, in the order in
+/// which they can be: what looks at results comes last. Each once.
+pub fn on_the_host() -> Vec<(Command, String)> {
+    let mut all: Vec<(Command, String)> = Vec::new();
+    for c in of_blocks(Where::Host) {
+        let line = replaced(&c.words, &ON_THE_HOST);
+        if all.iter().all(|(_, known)| *known != line) {
+            all.push((c, line));
+        }
+    }
+    all.sort_by_key(|(c, _)| matches!(c.words[1].as_str(), "report" | "check"));
+    all
+}
+
+/// Words as a shell takes them, some in place of others.
+fn replaced(words: &[String], by: &[(&[&str], &[&str])]) -> String {
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
-    for (from, to) in IN_A_GUEST {
-        if let Some(at) = words.windows(from.len()).position(|w| w == from) {
+    for (from, to) in by {
+        if let Some(at) = words.windows(from.len()).position(|w| w == *from) {
             // The time after `--for` goes, too.
             let end = at + from.len() + usize::from(from.contains(&"--for"));
             words.splice(at..end.min(words.len()), to.iter().copied());
         }
     }
-    shlex::try_join(words).expect("no NUL").replace("4711", "$held")
+    shlex::try_join(words).expect("no NUL")
 }
 
 /// The part of a document below a heading, up to the next; empty lines stand for all others.
@@ -175,7 +226,7 @@ pub fn first_minutes() -> (Vec<Command>, String) {
             script += &shlex::try_join(["settings", &path, &file[..end]]).expect("no NUL");
             script.push('\n');
         }
-        script += &format!("minute {} {}\n", c.at, in_a_guest(&c.words));
+        script += &format!("minute {} {}\n", c.at, replaced(&c.words, &IN_A_GUEST).replace("4711", "$held"));
     }
     (all, script)
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `scx_agent ci` and `scx_agent top --batch`.
 
+use scx_agent_tests::documents;
 use scx_agent_tests::vm::{Boot, Left};
 use serde_json::Value;
 
@@ -11,7 +12,9 @@ fn report(left: &Left, name: &str) -> Value {
 
 #[test]
 fn commands_are_run_and_reported() {
-    let left = Boot::script("ci").run();
+    let documented = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(documented.path(), documents::to_run(documents::Where::Pipeline)).unwrap();
+    let left = Boot::script("ci").file(documented.path(), "/tests/documented.sh").run();
     left.assert_kernel_well();
     let facts = left.facts();
     let (alone, under) = ("disabled  0", "enabled  0");
@@ -88,6 +91,9 @@ fn commands_are_run_and_reported() {
     let without = report(&left, "without");
     assert_eq!((&without["scheduled"], &without["calls"]), (&"host".into(), &Value::Null), "{without:#}");
     assert!(without["note"].as_str().unwrap().contains("slice_us"), "{without:#}");
+
+    assert_eq!(left.text("documented.failed"), "", "commands of the documents that do not work");
+    assert!(facts.number("documented") >= 3.0, "{facts:?}");
 
     assert_eq!(facts.get("top"), "0", "{}", left.text("top.err"));
     let top = left.text("top.out");

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! Every command in the documents is one that can be typed: programs of ours are asked, with `--help` added, whether
-//! they know its subcommands and options; scripts, tests and packages must be there.
+//! they know its subcommands and options; scripts, tests and packages must be there. Those in blocks are also run, here
+//! or in the guests of other tests, but for what takes too long.
 
-use scx_agent_tests::documents::{checkout, commands, documents, program, Command};
+use scx_agent_tests::documents::{
+    checkout, commands, documents, on_the_host, place, program, Command, Where, OURS,
+};
 use scx_agent_tests::vm::bin_dir;
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -179,4 +182,54 @@ fn every_command_in_the_documents_can_be_typed() {
     );
     assert!(wrong.is_empty(), "{} commands cannot be typed:\n\n{}", wrong.len(), wrong.join("\n"));
     assert!(asked >= 60, "only {asked} commands of ours were found");
+}
+
+#[test]
+fn every_command_in_a_block_has_a_place_where_it_is_run() {
+    let mut nowhere = Vec::new();
+    for (name, text) in documents() {
+        for command in commands(&name, &text).into_iter().filter(|c| c.block) {
+            match place(&command.words) {
+                Some(Where::Nowhere) => nowhere.push(format!("{}: {}", command.at, command.words.join(" "))),
+                Some(_) => (),
+                None => assert!(
+                    !OURS.contains(&program(&command.words[0])),
+                    "{}: nothing runs {:?}",
+                    command.at,
+                    command.words
+                ),
+            }
+        }
+    }
+    eprintln!("not run, for it takes too long or runs the tests:\n  {}", nowhere.join("\n  "));
+}
+
+#[test]
+fn those_for_the_host_are_run() {
+    let all = on_the_host();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("target")).unwrap();
+    std::os::unix::fs::symlink(bin_dir(), dir.path().join("target/agents")).unwrap();
+    for (command, line) in &all {
+        eprintln!("{}: {line}", command.at);
+        let run = std::process::Command::new("timeout")
+            .args(["600", "sh", "-c", line])
+            .current_dir(dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|e| panic!("timeout: {e}"));
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            run.status.success(),
+            "{}: {line}: {}\n{}{}",
+            command.at,
+            run.status,
+            said(&run.stdout),
+            said(&run.stderr)
+        );
+    }
+    let runs = |what: &str| all.iter().any(|(c, _)| c.words.iter().any(|w| w == what));
+    for what in ["run", "scenarios", "ideal", "report", "check"] {
+        assert!(runs(what), "no {what:?} is run: {all:?}");
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 #[test]
 fn agents_are_paused_limited_and_recorded() {
     let documented = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(documented.path(), documents::to_run()).unwrap();
+    std::fs::write(documented.path(), documents::to_run(documents::Where::Daemon)).unwrap();
     let left = Boot::script("operate").module("zram").file(documented.path(), "/tests/documented.sh").run();
     left.assert_kernel_well();
     let facts = left.facts();
