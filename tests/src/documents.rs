@@ -103,13 +103,12 @@ const ASKING: [&str; 14] = [
 /// Where a command is carried out. [`None`]: it is none of ours.
 pub fn place(words: &[String]) -> Option<Where> {
     let word = |n: usize| words.get(n).map_or("", String::as_str);
-    let has = |word: &str| words.iter().any(|w| w == word);
     match (program(word(0)), word(1)) {
         ("scx_agent", "ci") => Some(Where::Pipeline),
         ("scx_agent", asks) if ASKING.contains(&asks) => Some(Where::Daemon),
         ("scx_agent" | "scx_agentland" | "agentload", _) => Some(Where::Others),
         // Lock-step machines, and memory under pressure, take minutes to hours.
-        ("agentbench", "run") if !has("--quick") => Some(Where::Nowhere),
+        ("agentbench", "run") if !words.iter().any(|w| w == "--quick") => Some(Where::Nowhere),
         ("agentbench", "memory") | ("cargo", _) => Some(Where::Nowhere),
         ("agentbench" | "agentvm", _) => Some(Where::Host),
         ("install" | "uninstall" | "package", _) if word(0).starts_with("scripts/") => Some(Where::Others),
@@ -133,18 +132,16 @@ const IN_A_GUEST: [(&[&str], &[&str]); 6] = [
 const ON_THE_HOST: [(&[&str], &[&str]); 1] = [(&["gen70:small_p95_ratio>=2"], &["small:small_p95_ratio>=0"])];
 
 /// The commands in blocks of the documents that are carried out there.
-fn of_blocks(place_: Where) -> impl Iterator<Item = Command> {
+fn of_blocks(there: Where) -> impl Iterator<Item = Command> {
     let all = documents().into_iter().flat_map(|(name, text)| commands(&name, &text));
-    all.filter(move |c| c.block && place(&c.words) == Some(place_))
+    all.filter(move |c| c.block && place(&c.words) == Some(there))
 }
 
 /// A line of shell for each command that a guest carries out: `documented FILE:LINE` and the command, in which
 /// `$held` is a process of the agent `held`.
 pub fn to_run(place: Where) -> String {
-    let line = |c: Command| {
-        let words = replaced(&c.words[1..], &IN_A_GUEST).replace("4711", "$held");
-        format!("documented {} {} {words}\n", c.at, program(&c.words[0]))
-    };
+    let line =
+        |c: Command| format!("documented {} {} {}\n", c.at, program(&c.words[0]), in_a_guest(&c.words[1..]));
     of_blocks(place).map(line).collect()
 }
 
@@ -160,6 +157,11 @@ pub fn on_the_host() -> Vec<(Command, String)> {
     }
     all.sort_by_key(|(c, _)| matches!(c.words[1].as_str(), "report" | "check"));
     all
+}
+
+/// Words as a guest's shell takes them.
+fn in_a_guest(words: &[String]) -> String {
+    replaced(words, &IN_A_GUEST).replace("4711", "$held")
 }
 
 /// Words as a shell takes them, some in place of others.
@@ -226,7 +228,7 @@ pub fn first_minutes() -> (Vec<Command>, String) {
             script += &shlex::try_join(["settings", &path, &file[..end]]).expect("no NUL");
             script.push('\n');
         }
-        script += &format!("minute {} {}\n", c.at, replaced(&c.words, &IN_A_GUEST).replace("4711", "$held"));
+        script += &format!("minute {} {}\n", c.at, in_a_guest(&c.words));
     }
     (all, script)
 }
