@@ -13,7 +13,10 @@
 #include "evidence.bpf.h"
 #include "tags.bpf.h"
 
-/* Begin a call with @p, of group @slot, as its first process. */
+/*
+ * A call with @p, of group @slot, as its first process; untold until call_tell(),
+ * before which whoever is told could find nobody in it.
+ */
 __noinline u32 call_begin(struct task_struct *p __arg_trusted, u32 group_slot, u32 rule, u64 now)
 {
 	struct group *grp = group_at(group_slot);
@@ -47,12 +50,23 @@ __noinline u32 call_begin(struct task_struct *p __arg_trusted, u32 group_slot, u
 	stat_inc(STAT_CALLS);
 	__sync_fetch_and_add(&grp->nr_slots, 1);
 	__sync_fetch_and_add(&grp->nr_calls, 1);
+	return slot;
+}
+
+/* The call in @slot has begun, and its first process @p is in it. */
+__noinline int call_tell(struct task_struct *p __arg_trusted, u32 slot, u64 now)
+{
+	struct call *c = call_at(slot);
+	struct group *grp = c ? group_at(c->group) : NULL;
+
+	if (!grp)
+		return 0;
 	grp->in_model = 0;
-	phase_set(grp, group_slot, PHASE_TOOL, now);
+	phase_set(grp, c->group, PHASE_TOOL, now);
 	c->told = event_allowed_or_counted(grp);
 	if (c->told)
 		event_call_args(p, c, slot, EVENT_CALL_BEGIN, now);
-	return slot;
+	return 0;
 }
 
 /* A first process of call @slot is gone; with the last of them the agent has its answer. */

@@ -208,6 +208,7 @@ __noinline int role_apply(struct task_struct *p __arg_trusted, struct task_ctx *
 			c->cpu_ns = c->service_ns = tctx->cpu_ns;
 		if (runnable)
 			runnable_count(tctx, now);
+		call_tell(p, tctx->call, now);
 		return 0;
 	}
 	/* Taken for the first process of a call until now. */
@@ -225,6 +226,15 @@ __noinline int role_apply(struct task_struct *p __arg_trusted, struct task_ctx *
 	else if (v->role == ROLE_HELPER && v->rule != RULE_INHERIT)
 		event_helper(p, tctx->group, v->rule, now);
 	return 0;
+}
+
+/*
+ * True for whoever tells the role of a task that no fork has told: itself as
+ * it runs, or a framework that it began, on another CPU maybe.
+ */
+static __always_inline bool role_claim(struct task_ctx *tctx)
+{
+	return __sync_val_compare_and_swap(&tctx->claimed, 0, 1) == 0;
 }
 
 /* Processes above a framework that are looked at. */
@@ -247,7 +257,7 @@ __noinline int roles_above(struct task_struct *p __arg_trusted, u32 slot)
 		above = above->real_parent;
 		tctx = above ? task_ctx(above) : NULL;
 		if (!tctx || tctx->group != slot || tctx->role != ROLE_NONE ||
-		    (above->flags & PF_EXITING))
+		    (above->flags & PF_EXITING) || !role_claim(tctx))
 			break;
 		tctx->role = ROLE_FRAMEWORK;
 		tctx->rule = RULE_ENTRY;
@@ -271,7 +281,7 @@ __noinline int role_place(struct task_struct *p __arg_trusted, struct task_ctx *
 	struct cgroup *cgrp;
 	struct group *grp;
 	u64 own[2], theirs[2];
-	u32 slot, limit, parent_call = 0;
+	u32 slot, limit, frameworks, parent_call = 0;
 	struct found_facts f = { .new_session = true };
 	bool runnable;
 
@@ -305,8 +315,11 @@ __noinline int role_place(struct task_struct *p __arg_trusted, struct task_ctx *
 		return 0;
 
 	runnable = tctx->counted_runnable;
-	role_drop(tctx, now);
-	tctx->group = slot;
+	if (slot != tctx->group) {
+		role_drop(tctx, now);
+		tctx->claimed = 0;
+		tctx->group = slot;
+	}
 	/* Nobody's of this group forked it, though it may not have run a program since its fork. */
 	tctx->forked = 0;
 	if (p->flags & PF_KTHREAD)
@@ -318,8 +331,16 @@ __noinline int role_place(struct task_struct *p __arg_trusted, struct task_ctx *
 		group_becomes_agent(grp, slot);
 	if (!(grp->flags & GROUP_AGENT))
 		goto out;
+	/*
+	 * Before anybody's role is looked at: those above a framework are told before it
+	 * is counted, and so none of them seems to have come later than one that is.
+	 */
+	frameworks = __sync_fetch_and_add(&grp->nr_frameworks, 0);
+	if (!role_claim(tctx))
+		goto out;
+	role_drop(tctx, now);
 
-	if ((grp->flags & GROUP_OPAQUE) || (!grp->nr_frameworks && executable_is_sandbox(p))) {
+	if ((grp->flags & GROUP_OPAQUE) || (!frameworks && executable_is_sandbox(p))) {
 		role_sandboxed(p, tctx, grp, now);
 		goto out;
 	}
@@ -338,7 +359,7 @@ __noinline int role_place(struct task_struct *p __arg_trusted, struct task_ctx *
 	pctx = parent ? task_ctx(parent) : NULL;
 	if (pctx && pctx->group == slot) {
 		/* Named when all of it was there: what began it has not run since, and has come first. */
-		if (pctx->role == ROLE_NONE && !grp->nr_frameworks)
+		if (pctx->role == ROLE_NONE && !frameworks)
 			roles_above(p, slot);
 		f.parent_role = pctx->role;
 		parent_call = pctx->call;
@@ -347,7 +368,7 @@ __noinline int role_place(struct task_struct *p __arg_trusted, struct task_ctx *
 		f.like_parent = !f.new_session && own[0] == theirs[0] && own[1] == theirs[1];
 		f.parent_init = comm_is_init(theirs[0], theirs[1]);
 	}
-	f.frameworks = grp->nr_frameworks;
+	f.frameworks = frameworks;
 	v = classify_found(&f);
 	if (parent_call && !v.new_call) {
 		tctx->role = v.role;

@@ -13,6 +13,7 @@ struct task_ctx {
 	u32 call;		/* slot, 0: none */
 	u32 role;		/* enum agent_role */
 	u32 placed_seq;		/* placement_seq at which group and role were told */
+	u32 claimed;		/* its role in this group is told, or about to be, see role_claim() */
 	u32 limit;		/* slot of the nearest cpu.max, see limits.bpf.h; 0: none */
 	u64 runnable_at_ns;
 	u64 running_at_ns;

@@ -138,8 +138,14 @@ impl Work {
 
     fn begin(&mut self, id: u64, call: u64, pid: u32) {
         let (Some(kernel), Some(a)) = (&self.kernel, self.agents.get_mut(&id)) else { return };
-        if a.calls.len() >= CALLS_MAX || !is_in(kernel, pid, call) {
-            return;
+        if a.calls.len() >= CALLS_MAX {
+            return debug!(
+                "memory: agent {:?}: call {call} stays with its framework, as {CALLS_MAX} do not",
+                a.name
+            );
+        }
+        if !is_in(kernel, pid, call) {
+            return debug!("memory: agent {:?}: call {call} is over already, or was none", a.name);
         }
         if let Err(e) = a.begin(kernel, call, pid) {
             debug!("memory: agent {:?}: call {call} has no cgroup of its own: {e}", a.name);
