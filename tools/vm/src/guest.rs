@@ -240,8 +240,10 @@ impl Guest {
         let mut command = self.command.clone();
         if let Some(after_s) = self.tells_what_it_does_after_s() {
             tree.text("/usr/lib/agentvm/hung", 0o755, include_str!("guest_hung.sh"));
+            // Debian's own sh cannot wait for so long without a process of its own.
+            let sh = if self.systemd { "/usr/lib/agentvm/busybox sh" } else { "sh" };
             // In brackets: none of the workload's jobs, for which it may wait.
-            command = format!("(sh /usr/lib/agentvm/hung {after_s} </dev/null &)\n{command}");
+            command = format!("({sh} /usr/lib/agentvm/hung {after_s} </dev/null &)\n{command}");
         }
         tree.text("/etc/agentvm/command", 0o644, command);
         if let Some(scheduler) = &self.scheduler {
