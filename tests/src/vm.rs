@@ -10,6 +10,9 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 use tempfile::TempDir;
 
+/// Lines of a log that are shown with a failure: its last.
+const LOG_LINES: usize = 150;
+
 /// Folder of the programs under test: `SCX_AGENT_BIN_DIR`, or that which this test was built into.
 ///
 /// # Panics
@@ -287,7 +290,16 @@ impl Left {
         let entries = std::fs::read_dir(self.dir.path()).into_iter().flatten().flatten();
         for e in entries.filter(|e| e.file_name().to_string_lossy().ends_with(".err")) {
             let said = std::fs::read_to_string(e.path()).unwrap_or_default();
-            let _ = write!(text, "\n{}:\n{said}", e.file_name().to_string_lossy());
+            let lines: Vec<&str> = said.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+            let _ = write!(
+                text,
+                "\n{}, the last {} of {} lines:\n{}",
+                e.file_name().to_string_lossy(),
+                last.len(),
+                lines.len(),
+                last.join("\n")
+            );
         }
         text
     }
