@@ -332,8 +332,8 @@ __noinline int role_place(struct task_struct *p __arg_trusted, struct task_ctx *
 	if (!(grp->flags & GROUP_AGENT))
 		goto out;
 	/*
-	 * Before anybody's role is looked at: those above a framework are told before it
-	 * is counted, and so none of them seems to have come later than one that is.
+	 * Before anybody's role is looked at: what began a framework is told before that
+	 * is counted, and so does not seem to have come later.
 	 */
 	frameworks = __sync_fetch_and_add(&grp->nr_frameworks, 0);
 	if (!role_claim(tctx))

@@ -140,7 +140,7 @@ impl Work {
         let (Some(kernel), Some(a)) = (&self.kernel, self.agents.get_mut(&id)) else { return };
         if a.calls.len() >= CALLS_MAX {
             return debug!(
-                "memory: agent {:?}: call {call} stays with its framework, as {CALLS_MAX} do not",
+                "memory: agent {:?}: call {call} stays with its framework: {CALLS_MAX} have cgroups already",
                 a.name
             );
         }
