@@ -17,14 +17,14 @@
  *   4. what an agent left running, while it waits for its model.
  *
  * A task that wakes up goes to an idle CPU at once. If there is none, it is
- * put on a queue for the whole machine, ordered by rank, and takes the CPU
- * that runs the lowest-ranked task. Long calls have a second queue, which runs
- * when the first is empty or its head has waited for long, and agents in the
- * background a third. Tasks that can run on one CPU only have a queue for that
- * CPU. What shares a core with other work moves at the end of a slice.
+ * put on a queue of the CPUs that share its last-level cache, ordered by rank, and
+ * takes the CPU that runs the lowest-ranked task. Long calls have a second queue
+ * there, which runs when the first is empty or its head has waited for long, and
+ * agents in the background one for the whole machine. Tasks that can run on one CPU
+ * only have a queue for that CPU. What shares a core with other work moves at the end
+ * of a slice, and what waits elsewhere and ranks better is run here (domains.bpf.h).
  *
  * Trade-offs and known limits
- * - Three queues and their locks for the machine: fine for tens of CPUs.
  * - cpu.weight is for the machine as a whole, and not for cgroups inside an
  *   agent; cpu.max is for all.
  * - Ranking by attained service lets long calls wait while short ones keep
@@ -42,6 +42,7 @@
 #include "naming.bpf.h"
 #include "burst.bpf.h"
 #include "calls.bpf.h"
+#include "domains.bpf.h"
 #include "cpus.bpf.h"
 #include "inside.bpf.h"
 #include "limits.bpf.h"
@@ -149,27 +150,72 @@ static __always_inline bool keeps_cpu(struct task_struct *prev, struct task_ctx 
 	return true;
 }
 
+/* True if the first of @dsq, of another domain, is better by the margin than @h, which it then is. */
+static __always_inline bool head_elsewhere(struct head *h, u64 dsq)
+{
+	struct head far = dsq_head(dsq);
+
+	if (!far.there || (h->there && !rank_before(far.key + preempt_margin_ns, h->key)))
+		return false;
+	*h = far;
+	return true;
+}
+
+/* Run what waits in any other domain than @domain, which has nothing; false if there is none. */
+__noinline int domains_serve(u32 domain)
+{
+	u32 i, at;
+
+	bpf_for(i, 1, 2 * nr_domains) {
+		/* First all that is not long. */
+		at = (domain + i) % nr_domains;
+		if (scx_bpf_dsq_move_to_local(i < nr_domains ? DSQ_SHARED(at) : DSQ_LONG(at), 0)) {
+			stat_inc(STAT_ELSEWHERE);
+			return 1;
+		}
+	}
+	return 0;
+}
+
 void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *tctx = prev ? task_ctx(prev) : NULL;
 	struct cpu_ctx *cctx = cpu_ctx(cpu);
 	bool runnable = prev && (prev->scx.flags & SCX_TASK_QUEUED);
-	struct head shared = dsq_head(DSQ_SHARED);
-	struct head longs = dsq_head(DSQ_LONG);
+	u32 domain = cpu_domain(cpu), long_domain = domain;
+	u64 dsq_shared = DSQ_SHARED(domain), dsq_long = DSQ_LONG(domain);
+	struct head shared = dsq_head(dsq_shared);
+	struct head longs = dsq_head(dsq_long);
 	struct head own = dsq_head(cpu);
 	struct head background = {};
 	u64 now = scx_bpf_now(), best = now + background_delay_ns * 2, due;
 	bool serves = background_seen && cpu_for_background(cpu);
-	bool shorter = shared.there || own.there || (runnable && tctx && !tctx->is_long);
-	bool blocked = false, crowded = false;
-	u64 first = DSQ_LONG;
+	bool blocked = false, crowded = false, shorter;
+	u64 first;
 
-	/* Whoever asked for this CPU has its answer now. */
+	if (nr_domains > 1) {
+		/* Whoever asked for this CPU waits there. */
+		u32 other = cctx && cctx->claimed ? cctx->claimed - 1 : domain;
+
+		if (other == domain)
+			other = domain_next(cctx, domain);
+		if (head_elsewhere(&shared, DSQ_SHARED(other)))
+			dsq_shared = DSQ_SHARED(other);
+		if (head_elsewhere(&longs, DSQ_LONG(other))) {
+			dsq_long = DSQ_LONG(other);
+			long_domain = other & (AGENT_MAX_DOMAINS - 1);
+		}
+	}
+	first = dsq_long;
+	shorter = shared.there || own.there || (runnable && tctx && !tctx->is_long);
+	/* It has its answer now. */
 	if (cctx)
 		cctx->claimed = 0;
-	if (longs.there && !shorter && time_delta(now, long_free_ns) > knobs.delay_cap_ns / 16)
-		long_free_ns = now;
-	due = rank_waits_since_ns(longs.queued_at_ns, long_free_ns) + knobs.delay_cap_ns;
+	if (longs.there && !shorter &&
+	    time_delta(now, long_free_ns[long_domain]) > knobs.delay_cap_ns / 16)
+		long_free_ns[long_domain] = now;
+	due = rank_waits_since_ns(longs.queued_at_ns, long_free_ns[long_domain]) +
+	      knobs.delay_cap_ns;
 	if (longs.there && !rank_before(now, due)) {
 		best = due;
 		stat_inc(STAT_AGED);
@@ -184,7 +230,7 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	if (shared.there && rank_before(shared.key, best)) {
 		best = shared.key;
-		first = DSQ_SHARED;
+		first = dsq_shared;
 	}
 	if (own.there && rank_before(own.key, best)) {
 		best = own.key;
@@ -205,13 +251,19 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		}
 	}
 	/* The first choice may be gone or barred from this CPU; others may have come since. */
-	if (scx_bpf_dsq_move_to_local(first, 0))
+	if (scx_bpf_dsq_move_to_local(first, 0)) {
+		if (first >= DSQ_SHARED(0) && first != DSQ_BACKGROUND &&
+		    first != DSQ_SHARED(domain) && first != DSQ_LONG(domain))
+			stat_inc(STAT_ELSEWHERE);
 		return;
+	}
 	if (own.there && scx_bpf_dsq_move_to_local(cpu, 0))
 		return;
-	if (scx_bpf_dsq_move_to_local(DSQ_SHARED, 0))
+	if (scx_bpf_dsq_move_to_local(DSQ_SHARED(domain), 0))
 		return;
-	if (scx_bpf_dsq_move_to_local(DSQ_LONG, 0))
+	if (scx_bpf_dsq_move_to_local(DSQ_LONG(domain), 0))
+		return;
+	if (nr_domains > 1 && domains_serve(domain))
 		return;
 	if (serves && scx_bpf_dsq_move_to_local(DSQ_BACKGROUND, 0))
 		return;
@@ -251,6 +303,7 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 {
 	struct task_ctx *tctx = task_ctx(p);
 	struct cpu_ctx *cctx = cpu_ctx(scx_bpf_task_cpu(p));
+	u32 domain = cpu_domain(scx_bpf_task_cpu(p));
 	u64 now = scx_bpf_now();
 	struct call *c;
 
@@ -281,7 +334,8 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	} else {
 		/* Waited for as long as it may: it now keeps the CPU for a while. */
 		if (tctx->is_long && tctx->queued_at_ns &&
-		    rank_has_aged(now, tctx->queued_at_ns, long_free_ns, tctx->qos, (void *)&knobs))
+		    rank_has_aged(now, tctx->queued_at_ns, long_free_ns[domain], tctx->qos,
+				  (void *)&knobs))
 			tctx->aged_until_ns = now +
 				rank_aged_turn_ns(tctx->qos == QOS_BACKGROUND ?
 						  aged_background_run_ns : aged_run_ns,
@@ -586,25 +640,10 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 		scx_bpf_error("cannot make a set of CPUs for the background: %d", err);
 		return err;
 	}
-	err = scx_bpf_create_dsq(DSQ_SHARED, NUMA_NO_NODE);
-	if (err) {
-		scx_bpf_error("cannot create the shared queue: %d", err);
-		return err;
-	}
-	err = scx_bpf_create_dsq(DSQ_LONG, NUMA_NO_NODE);
-	if (err) {
-		scx_bpf_error("cannot create the queue of long calls: %d", err);
-		return err;
-	}
-	err = scx_bpf_create_dsq(DSQ_BACKGROUND, NUMA_NO_NODE);
-	if (err) {
-		scx_bpf_error("cannot create the queue of the background: %d", err);
-		return err;
-	}
-	bpf_for(i, 0, nr_cpu_ids) {
-		err = scx_bpf_create_dsq(i, NUMA_NO_NODE);
+	bpf_for(i, 0, queues_count()) {
+		err = scx_bpf_create_dsq(queue_at(i), NUMA_NO_NODE);
 		if (err) {
-			scx_bpf_error("cannot create the queue of CPU %d: %d", i, err);
+			scx_bpf_error("cannot create queue %llu: %d", queue_at(i), err);
 			return err;
 		}
 	}

@@ -7,6 +7,7 @@
 
 #include "state.bpf.h"
 #include "rank.h"
+#include "domains.bpf.h"
 
 /* background_cpus, as far as they are online. */
 private(BACKGROUND) struct bpf_cpumask __kptr *background_mask;
@@ -71,29 +72,29 @@ __noinline int cpu_wake_background(struct task_struct *p __arg_trusted)
 }
 
 /*
- * Take the CPU whose task ranks lowest, if a task with @key ranks before it by
- * more than the margin and it has run for @min_run_ns; if @confined, of the CPUs
- * for work in the background.
- * Returns 1 if a CPU was kicked.
- *
- * The claim makes several wake-ups in a row take several CPUs. It is dropped
- * when the next task starts there. A claim on a CPU whose task has just
- * stopped by itself takes nothing: that CPU is looking at the queue anyway.
- * What others read here may be old; the worst is a kick too many or too few,
- * and a slice bounds how long that lasts.
+ * The CPU of @domain that @p may run on whose task ranks lowest, of those that rank
+ * behind @limit and have begun before @before; if @confined, of the CPUs for work in
+ * the background. -1 if there is none.
  */
-__noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, u64 min_run_ns, bool confined)
+__noinline s32 cpu_lowest(struct task_struct *p __arg_trusted, u32 domain, u64 limit, u64 before,
+			  bool confined)
 {
-	u64 limit = key + preempt_margin_ns, worst = limit, before = scx_bpf_now() - min_run_ns;
 	const struct cpumask *allowed;
+	u32 i, cpu, from, to;
+	u64 worst = limit;
 	struct cpu_ctx *c;
 	s32 victim = -1;
-	u32 cpu;
 
+	domain &= AGENT_MAX_DOMAINS - 1;
+	from = domain_start[domain];
+	to = domain_start[domain + 1];
+	__sink(worst);
+	__sink(victim);
 	/* For cpus_ptr; the verifier looks at this as part of a sleepable program, too. */
 	bpf_rcu_read_lock();
 	allowed = p->cpus_ptr;
-	bpf_for(cpu, 0, nr_cpu_ids) {
+	bpf_for(i, from, to) {
+		cpu = domain_cpus[i & (AGENT_MAX_CPUS - 1)];
 		c = cpu_ctx(cpu);
 		if (!c || !c->takeable || c->claimed || !rank_before(worst, c->key) ||
 		    time_before(before, c->since_ns))
@@ -104,10 +105,41 @@ __noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, u64 min_ru
 		victim = cpu;
 	}
 	bpf_rcu_read_unlock();
+	return victim;
+}
+
+/*
+ * Take the CPU whose task ranks lowest, if a task with @key ranks before it by
+ * more than the margin and it has run for @min_run_ns; if @confined, of the CPUs
+ * for work in the background. Of its own domain, or else of one of some others.
+ * Returns 1 if a CPU was kicked.
+ *
+ * The claim makes several wake-ups in a row take several CPUs. It is dropped
+ * when the next task starts there. A claim on a CPU whose task has just
+ * stopped by itself takes nothing: that CPU is looking at the queue anyway.
+ * What others read here may be old; the worst is a kick too many or too few,
+ * and a slice bounds how long that lasts.
+ */
+__noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, u64 min_run_ns, bool confined)
+{
+	u64 limit = key + preempt_margin_ns, before = scx_bpf_now() - min_run_ns;
+	u32 home = cpu_domain(scx_bpf_task_cpu(p)), i;
+	struct cpu_ctx *c;
+	s32 victim;
+
+	victim = cpu_lowest(p, home, limit, before, confined);
+	if (victim < 0 && nr_domains > 1) {
+		c = cpu_ctx(bpf_get_smp_processor_id());
+		bpf_for(i, 0, DOMAINS_TO_TAKE) {
+			victim = cpu_lowest(p, domain_next(c, home), limit, before, confined);
+			if (victim >= 0)
+				break;
+		}
+	}
 	if (victim < 0)
 		return 0;
 	c = cpu_ctx(victim);
-	if (!c || __sync_val_compare_and_swap(&c->claimed, 0, 1))
+	if (!c || __sync_val_compare_and_swap(&c->claimed, 0, home + 1))
 		return 0;
 	scx_bpf_kick_cpu(victim, SCX_KICK_PREEMPT);
 	stat_inc(STAT_PREEMPT);
@@ -120,7 +152,7 @@ static __always_inline void cpu_take_one(s32 cpu, u64 key)
 	struct cpu_ctx *c = cpu_ctx(cpu);
 
 	if (!c || !c->takeable || !rank_before(key + preempt_margin_ns, c->key) ||
-	    __sync_val_compare_and_swap(&c->claimed, 0, 1))
+	    __sync_val_compare_and_swap(&c->claimed, 0, cpu_domain(cpu) + 1))
 		return;
 	scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	stat_inc(STAT_PREEMPT);

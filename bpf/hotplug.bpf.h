@@ -64,7 +64,8 @@ __noinline int background_move_on(void)
 		if (!tctx)
 			continue;
 		scx_bpf_dsq_move_set_vtime(BPF_FOR_EACH_ITER, tctx->key);
-		scx_bpf_dsq_move_vtime(BPF_FOR_EACH_ITER, p, DSQ_LONG, 0);
+		scx_bpf_dsq_move_vtime(BPF_FOR_EACH_ITER, p,
+				       DSQ_LONG(cpu_domain(scx_bpf_task_cpu(p))), 0);
 	}
 	bpf_rcu_read_unlock();
 	bpf_for(cpu, 0, nr_cpu_ids)
@@ -91,12 +92,10 @@ __noinline int queue_hand_back(u64 dsq, s32 cpu)
 /* Give all that waits on the run queue of @cpu, which is about to go, back to the kernel. */
 __noinline int cpu_hand_back(s32 cpu)
 {
-	u32 slot;
+	u32 place, slot;
 
-	queue_hand_back(cpu, cpu);
-	queue_hand_back(DSQ_SHARED, cpu);
-	queue_hand_back(DSQ_LONG, cpu);
-	queue_hand_back(DSQ_BACKGROUND, cpu);
+	bpf_for(place, 0, queues_count())
+		queue_hand_back(queue_at(place), cpu);
 	bpf_for(slot, 1, limits_top)
 		queue_hand_back(dsq_parked(slot), cpu);
 	scx_bpf_kick_cpu(cpu, 0);

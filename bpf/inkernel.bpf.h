@@ -76,7 +76,8 @@ __noinline int kernel_look_at(u64 dsq, u64 now)
 		if (waited < KERNEL_WAIT_NS ||
 		    (waited < KERNEL_MAX_WAIT_NS && !kernel_has_turn(group_at(tctx->group))))
 			continue;
-		to = is_pinned(p) ? (u64)scx_bpf_task_cpu(p) : DSQ_SHARED;
+		to = is_pinned(p) ? (u64)scx_bpf_task_cpu(p) :
+				   DSQ_SHARED(cpu_domain(scx_bpf_task_cpu(p)));
 		tctx->kernel_turn = 1;
 		/* Whatever its cgroup has left. */
 		tctx->released = 1;
@@ -97,11 +98,8 @@ __noinline int kernel_look(u64 now)
 	struct limit *l;
 	u32 i;
 
-	kernel_look_at(DSQ_SHARED, now);
-	kernel_look_at(DSQ_LONG, now);
-	kernel_look_at(DSQ_BACKGROUND, now);
-	bpf_for(i, 0, nr_cpu_ids)
-		kernel_look_at(i, now);
+	bpf_for(i, 0, queues_count())
+		kernel_look_at(queue_at(i), now);
 	bpf_for(i, 1, limits_top) {
 		l = limit_at(i);
 		if (l && l->armed)

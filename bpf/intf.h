@@ -30,6 +30,7 @@ enum agent_consts {
 	AGENT_MAX_CALLS		= 32768,/* tool calls alive at once, 0 is "none" */
 	AGENT_CALLS_EACH	= 4096,	/* of one agent */
 	AGENT_MAX_CPUS		= 1024,
+	AGENT_MAX_DOMAINS	= 64,	/* of CPUs, see domains.bpf.h; a power of two */
 	AGENT_ARGS_LEN		= 1024,	/* of a command line, what is kept */
 };
 
@@ -260,6 +261,7 @@ enum agent_stat {
 	STAT_OVERDUE,		/* long tasks put in front because none may wait for longer */
 	STAT_AGED,		/* dispatches at which the first long task had waited long enough */
 	STAT_IN_KERNEL,		/* tasks put in front as they waited in the kernel */
+	STAT_ELSEWHERE,		/* tasks run by another domain than that in which they waited */
 	STAT_THROTTLED,		/* tasks held back because their cgroup has used up its cpu.max */
 	STAT_ROLE_LATE,		/* tasks that ran a program before their role was told; only with check_roles */
 	/* CPU time of tasks in cgroups below their agent's, where tests keep calls; only with check_roles */

@@ -7,17 +7,35 @@
 
 #include "state.bpf.h"
 #include "rank.h"
+#include "domains.bpf.h"
 #include "cpus.bpf.h"
 #include "inside.bpf.h"
 
 /*
- * Queues of everything that may run on more than one CPU, by key, of what of
- * that is long, by base, and of the work of agents in the background, by base.
+ * Queues of a domain's tasks that may run on more than one CPU, by key, of what of
+ * those is long, by base, and of the work of all agents in the background, by base.
  * A CPU's own queue has the CPU's number.
  */
-#define DSQ_SHARED	((u64)AGENT_MAX_CPUS)
-#define DSQ_LONG	((u64)AGENT_MAX_CPUS + 1)
-#define DSQ_BACKGROUND	((u64)AGENT_MAX_CPUS + 2)
+#define DSQ_SHARED(domain)	((u64)AGENT_MAX_CPUS + (domain))
+#define DSQ_LONG(domain)	((u64)AGENT_MAX_CPUS + AGENT_MAX_DOMAINS + (domain))
+#define DSQ_BACKGROUND		((u64)AGENT_MAX_CPUS + 2 * AGENT_MAX_DOMAINS)
+
+/* How many queues there are for what is ready to run, and the number of the one at @place among them. */
+static __always_inline u32 queues_count(void)
+{
+	return 1 + 2 * nr_domains + nr_cpu_ids;
+}
+
+static __always_inline u64 queue_at(u32 place)
+{
+	if (!place)
+		return DSQ_BACKGROUND;
+	place--;
+	if (place < nr_domains)
+		return DSQ_SHARED(place);
+	place -= nr_domains;
+	return place < nr_domains ? DSQ_LONG(place) : place - nr_domains;
+}
 
 /* True if @p can run on one CPU only. */
 static __always_inline bool is_pinned(const struct task_struct *p)
@@ -135,6 +153,8 @@ __noinline u64 task_key(struct task_struct *p __arg_trusted, struct task_ctx *tc
 /* Queue and key of @p, which is to wait for a CPU from @now on; see task_key(). */
 static __always_inline u64 task_queue(struct task_struct *p, struct task_ctx *tctx, u64 now, u64 *key)
 {
+	u32 domain = cpu_domain(scx_bpf_task_cpu(p));
+
 	*key = task_key(p, tctx, now, true);
 	tctx->queued_at_ns = now;
 	stat_inc(STAT_QUEUED);
@@ -143,13 +163,13 @@ static __always_inline u64 task_queue(struct task_struct *p, struct task_ctx *tc
 	/* What is bound to other CPUs than those for the background waits with the long ones. */
 	if (tctx->qos == QOS_BACKGROUND && (!background_confined || task_is_confined(p, tctx)))
 		return DSQ_BACKGROUND;
-	return tctx->is_long ? DSQ_LONG : DSQ_SHARED;
+	return tctx->is_long ? DSQ_LONG(domain) : DSQ_SHARED(domain);
 }
 
 /* Place of @p, with @key, in the queue @dsq: long tasks have their own order there. */
 static __always_inline u64 queue_place(const struct task_ctx *tctx, u64 dsq, u64 key)
 {
-	return dsq == DSQ_LONG || dsq == DSQ_BACKGROUND ? tctx->key : key;
+	return dsq >= DSQ_LONG(0) && dsq <= DSQ_BACKGROUND ? tctx->key : key;
 }
 
 /* Find a CPU for @p, which has just been put on a queue with @key. */

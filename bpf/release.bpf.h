@@ -17,7 +17,7 @@ __noinline u64 release_queue(struct task_struct *p __arg_trusted, struct task_ct
 	u32 blocked;
 
 	if (!tctx || !key)
-		return DSQ_SHARED;
+		return DSQ_SHARED(0);
 	blocked = limit_blocks(tctx, now);
 	l = limit_at(blocked);
 	if (l && !overdue) {

@@ -89,12 +89,6 @@ static u32 nr_cpus_online = 1;
 static s32 leaving_cpu = -1;
 static u32 leaving_ticks;
 
-/*
- * When a long call last had a CPU that nothing shorter wanted, see
- * rank_waits_since_ns(). Written some times a second at most.
- */
-static u64 long_free_ns;
-
 /* An agent, or a cgroup outside every agent. Slot 0 takes what has no slot. */
 struct group {
 	u64 cgroup_id;
@@ -178,7 +172,8 @@ struct cpu_ctx {
 	u64 key;
 	u64 since_ns;		/* since when that task runs */
 	u32 takeable;		/* runs a task of ours that may be preempted */
-	u32 claimed;		/* somebody is about to take it */
+	u32 claimed;		/* somebody is about to take it: its domain, plus one */
+	u32 looked_at;		/* the other domain that it looked at last */
 	u32 gone;		/* it went offline, see hotplug.bpf.h */
 } __attribute__((aligned(CACHELINE)));
 

@@ -7,6 +7,15 @@ use clap::Parser;
 use jiff::SignedDuration;
 use std::time::Duration;
 
+/// Whose queues of runnable tasks there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Queues {
+    /// Of the CPUs that share a last-level cache.
+    Llc,
+    /// Of the whole machine.
+    Machine,
+}
+
 /// A sched_ext scheduler for hosts full of AI coding agents.
 ///
 /// An agent is a cgroup, mostly a container, in which an agent framework
@@ -77,6 +86,11 @@ pub struct Opts {
     /// Longest time on a CPU before the queue is looked at again, in us.
     #[arg(long, value_name = "US", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000), help_heading = "Policy")]
     pub slice_us: u64,
+
+    /// Whose queues there are: of the CPUs that share a last-level cache, or of the whole machine. With one such
+    /// cache it is the same; with several the second ranks all that waits together, and moves it about.
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Queues::Llc, help_heading = "Policy")]
+    pub queues: Queues,
 
     /// How many ns a tool call ranks behind a new one for every ns of service it has had.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1000), help_heading = "Policy")]

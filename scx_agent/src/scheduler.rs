@@ -5,7 +5,7 @@ use crate::agents::{monotonic_ns, Agents, Change, Logs};
 use crate::bpf_intf;
 use crate::bpf_skel::*;
 use crate::calls::limit::Limit;
-use crate::cli::Opts;
+use crate::cli::{Opts, Queues};
 use crate::containers;
 use crate::daemon::Daemon;
 use crate::ended;
@@ -404,6 +404,7 @@ impl<'a> Scheduler<'a> {
             aged: self.counter(bpf_intf::agent_stat_STAT_AGED)?,
             overdue: self.counter(bpf_intf::agent_stat_STAT_OVERDUE)?,
             in_kernel: self.counter(bpf_intf::agent_stat_STAT_IN_KERNEL)?,
+            elsewhere: self.counter(bpf_intf::agent_stat_STAT_ELSEWHERE)?,
             throttled: self.counter(bpf_intf::agent_stat_STAT_THROTTLED)?,
             phases: self.counter(bpf_intf::agent_stat_STAT_PHASES)?,
             no_call_slot: self.counter(bpf_intf::agent_stat_STAT_NO_CALL_SLOT)?,
@@ -515,10 +516,24 @@ fn set_knobs(skel: &mut OpenBpfSkel, opts: &Opts) -> Result<()> {
         rodata.background_confined = true;
         rodata.background_cpus[..mask.len()].copy_from_slice(&mask);
     }
-    if let Some(next) = topology::next_in_core(cpus) {
+    let known = topology::Cpus::read();
+    if let Some(next) = known.next_in_core(cpus) {
         rodata.smt = true;
         rodata.next_in_core[..next.len()].copy_from_slice(&next);
     }
+    let most = match opts.queues {
+        Queues::Llc => bpf_intf::agent_consts_AGENT_MAX_DOMAINS as usize,
+        Queues::Machine => 1,
+    };
+    let domains = known.domains(cpus, most);
+    let (members, starts) = topology::by_domain(&domains);
+    rodata.nr_domains = starts.len() as u32 - 1;
+    if rodata.nr_domains > 1 {
+        info!("{} sets of queues, by last-level caches", rodata.nr_domains);
+    }
+    rodata.domain_of[..cpus].copy_from_slice(&domains);
+    rodata.domain_cpus[..cpus].copy_from_slice(&members);
+    rodata.domain_start[..starts.len()].copy_from_slice(&starts);
     rodata.slice_ns = opts.slice_us * 1_000;
     rodata.preempt_margin_ns = opts.preempt_margin_ms * 1_000_000;
     rodata.knobs.delay_slope = opts.delay_slope;

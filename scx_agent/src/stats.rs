@@ -50,6 +50,8 @@ pub struct Metrics {
     pub overdue: u64,
     #[stat(desc = "Tasks put in front as they waited in the middle of a system call")]
     pub in_kernel: u64,
+    #[stat(desc = "Tasks run by CPUs with another last-level cache than those that they waited for")]
+    pub elsewhere: u64,
     #[stat(desc = "Agents and other cgroups that wanted CPU time in the last tick")]
     pub groups_active: u64,
     #[stat(desc = "Longest quantum of a long call now, in ms")]
@@ -105,6 +107,7 @@ impl Metrics {
             aged: self.aged - old.aged,
             overdue: self.overdue - old.overdue,
             in_kernel: self.in_kernel - old.in_kernel,
+            elsewhere: self.elsewhere - old.elsewhere,
             throttled: self.throttled - old.throttled,
             phases: self.phases - old.phases,
             no_call_slot: self.no_call_slot - old.no_call_slot,
@@ -125,13 +128,13 @@ impl Metrics {
         writeln!(
             w,
             "agents {} (wait {} framework {} tool {} over budget {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
-             direct {} queued {} preempt {} kept {} aged {} overdue {} in-kernel {} throttled {} | \
+             direct {} queued {} preempt {} kept {} aged {} overdue {} in-kernel {} elsewhere {} throttled {} | \
              active {} quantum {} ms | untold {} lost {} no-slot {}/{}/{} | \
              memory limited {} writes {} reclaimed {} MB killed {} foreign {}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool, self.agents_over_budget,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
             self.direct, self.queued, self.preempt, self.kept, self.aged, self.overdue,
-            self.in_kernel, self.throttled,
+            self.in_kernel, self.elsewhere, self.throttled,
             self.groups_active, self.quantum_ms,
             self.untold, self.lost_events, self.no_call_slot, self.no_group_slot, self.no_limit_slot,
             self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_oom_kills,

@@ -112,6 +112,12 @@ impl Boot {
         self
     }
 
+    /// With so many CPUs, and so many last-level caches that they share.
+    pub fn caches(mut self, cpus: u32, llcs: u32) -> Boot {
+        (self.guest.cpus, self.guest.llcs) = (cpus, llcs);
+        self
+    }
+
     /// With CPUs of this topology, as QEMU's -smp takes it: `8,sockets=1,cores=4,threads=2`.
     pub fn smp(mut self, topology: &str) -> Boot {
         self.guest.smp = Some(topology.into());

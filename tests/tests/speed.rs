@@ -23,7 +23,7 @@ fn run(scenarios: &str, extra: &[&str], out: &Path, require: &[&str]) {
     prepared();
     let bin = bin_dir();
     let (bin, out) = (bin.to_str().expect("UTF-8"), out.to_str().expect("UTF-8"));
-    let mut args = vec!["run", "--cpus", "4", "--scenarios", scenarios, "--bin-dir", bin, "--out", out];
+    let mut args = vec!["run", "--scenarios", scenarios, "--bin-dir", bin, "--out", out];
     args.extend(extra);
     agentbench(&args);
     let mut args = vec!["check", out];
@@ -38,7 +38,7 @@ fn small_calls_and_slowdown() {
     let dir = tempfile::tempdir().unwrap();
     run(
         "gen70",
-        &["--quick"],
+        &["--quick", "--cpus", "4"],
         dir.path(),
         &[
             "gen70:small_p95_ratio>=1.5",
@@ -52,5 +52,12 @@ fn small_calls_and_slowdown() {
 #[test]
 fn a_wide_call_has_its_cpus_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    run("react", &["--schedulers", "scx_agent"], dir.path(), &["react:p95_ms<=2"]);
+    run("react", &["--schedulers", "scx_agent", "--cpus", "4"], dir.path(), &["react:p95_ms<=2"]);
+}
+
+#[test]
+fn it_has_them_of_two_caches_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = ["--schedulers", "scx_agent", "--cpus", "8", "--llcs", "2"];
+    run("react", &two, dir.path(), &["react:p95_ms<=2"]);
 }

@@ -147,7 +147,8 @@ impl Page<'_> {
         let told = "What the scheduler did: put a wake-up on an idle CPU (direct) or a task on a queue (queued), took \
                     a CPU from lower-ranked work (preempted), renewed a slice (kept), saw a long call that had \
                     waited for as long as any may (aged), put a long call in front as none may wait for longer \
-                    (overdue) or a task in the middle of a system call (in_kernel), held a task back for its cpu.max (throttled)";
+                    (overdue) or a task in the middle of a system call (in_kernel), ran a task on CPUs with another \
+                    last-level cache than those that it waited for (elsewhere), held a task back for its cpu.max (throttled)";
         let done = kinds([
             ("direct", m.direct),
             ("queued", m.queued),
@@ -156,6 +157,7 @@ impl Page<'_> {
             ("aged", m.aged),
             ("overdue", m.overdue),
             ("in_kernel", m.in_kernel),
+            ("elsewhere", m.elsewhere),
             ("throttled", m.throttled),
         ]);
         to.counters("decisions", told, None, done);

@@ -11,6 +11,8 @@ use std::time::Instant;
 pub struct Vm {
     pub mode: Mode,
     pub cpus: u32,
+    /// Last-level caches, each of which as many of them share.
+    pub llcs: u32,
     /// Memory of the guest, as QEMU's -m takes it.
     pub mem: String,
     pub agentload: PathBuf,
@@ -21,9 +23,9 @@ pub struct Vm {
 
 impl Vm {
     /// Brings the kernel into the cache if it is not there.
-    pub fn new(kernel: &KernelChoice, mode: Mode, cpus: u32, agentload: PathBuf) -> Result<Vm> {
+    pub fn new(kernel: &KernelChoice, mode: Mode, cpus: u32, llcs: u32, agentload: PathBuf) -> Result<Vm> {
         let prepared = agentvm::prepare(kernel, |step| eprintln!("agentbench: {step}"))?;
-        Ok(Vm { mode, cpus, mem: "3G".into(), agentload, timeout_s: 7200, prepared })
+        Ok(Vm { mode, cpus, llcs, mem: "3G".into(), agentload, timeout_s: 7200, prepared })
     }
 }
 
@@ -33,7 +35,7 @@ impl Boot for Vm {
     }
 
     fn key(&self) -> String {
-        format!("{:?} {} {} {}", self.mode, self.prepared.release, self.cpus, self.mem)
+        format!("{:?} {} {}/{} {}", self.mode, self.prepared.release, self.cpus, self.llcs, self.mem)
     }
 
     fn boot(&self, job: &Job, out: &Path) -> Result<()> {
@@ -43,6 +45,7 @@ impl Boot for Vm {
         let guest = Guest {
             mode: self.mode,
             cpus: self.cpus,
+            llcs: self.llcs,
             mem: self.mem.clone(),
             files,
             programs,

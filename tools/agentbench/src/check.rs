@@ -136,6 +136,7 @@ mod tests {
         Results {
             mode: "lockstep".into(),
             cpus: 8,
+            llcs: 1,
             kernel: "7.2".into(),
             seeds: vec![1],
             scenarios: vec![ScenarioResult {

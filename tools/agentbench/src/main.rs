@@ -74,6 +74,9 @@ struct RunArgs {
     /// CPUs of the VM.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=255))]
     cpus: u32,
+    /// Last-level caches of the VM, each of which as many of the CPUs share.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    llcs: u32,
     /// `eevdf`, `scx_agent`, any NAME on PATH, or NAME=COMMAND LINE; comma-separated.
     #[arg(long, value_delimiter = ',', default_value = "eevdf,scx_agent")]
     schedulers: Vec<String>,
@@ -206,11 +209,12 @@ fn run(args: &RunArgs) -> Result<()> {
         ModeArg::Functional => (Mode::Functional, "functional"),
     };
     std::fs::create_dir_all(&args.out).with_context(|| format!("creating {}", args.out.display()))?;
-    let vm = Vm::new(&args.kernel, mode, args.cpus, agentload.clone())?;
+    let vm = Vm::new(&args.kernel, mode, args.cpus, args.llcs, agentload.clone())?;
     let traces = |load: Load, seed: u64| traces(&agentload, args, load, seed);
     let matrix = Matrix {
         mode: name.into(),
         cpus: args.cpus,
+        llcs: args.llcs,
         seeds: args.seed.clone(),
         quick: args.quick,
         timeline: args.timeline,

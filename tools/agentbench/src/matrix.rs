@@ -41,6 +41,8 @@ pub struct Matrix<'a> {
     /// `lockstep` or `functional`.
     pub mode: String,
     pub cpus: u32,
+    /// Last-level caches, each of which as many of them share.
+    pub llcs: u32,
     /// Of the plans, at least one: each scenario runs once for each.
     pub seeds: Vec<u64>,
     pub quick: bool,
@@ -63,6 +65,7 @@ pub fn run(m: &Matrix, vm: &dyn Boot) -> Result<(Results, Vec<String>)> {
     let mut results = Results {
         mode: m.mode.clone(),
         cpus: m.cpus,
+        llcs: m.llcs,
         kernel: vm.release().to_string(),
         seeds: m.seeds.clone(),
         scenarios: Vec::new(),

@@ -15,11 +15,19 @@ pub const BASELINE: &str = "eevdf";
 /// Name of the project's scheduler.
 pub const OURS: &str = "scx_agent";
 
+/// Results of before there was a choice are of machines with one cache.
+fn one() -> u32 {
+    1
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Results {
     /// `lockstep` or `functional`.
     pub mode: String,
     pub cpus: u32,
+    /// Last-level caches, each of which as many of them share.
+    #[serde(default = "one")]
+    pub llcs: u32,
     /// Kernel release of the guest.
     pub kernel: String,
     /// Of the plans; figures are over all of them.
@@ -112,6 +120,14 @@ impl RunResult {
 }
 
 impl Results {
+    /// The machine, in words.
+    pub fn machine(&self) -> String {
+        match self.llcs {
+            1 => format!("{} CPUs", self.cpus),
+            n => format!("{} CPUs with {n} last-level caches", self.cpus),
+        }
+    }
+
     /// Whether any run was traced.
     pub fn traced(&self) -> bool {
         self.scenarios.iter().flat_map(|s| &s.runs).any(RunResult::traced)
@@ -166,10 +182,10 @@ impl Results {
         .flatten()
         .collect();
         format!(
-            "{OURS} against EEVDF: {}, with {} agents on {} CPUs at {:.0} % load ({}).",
+            "{OURS} against EEVDF: {}, with {} agents on {} at {:.0} % load ({}).",
             parts.join(", "),
             s.agents.len(),
-            self.cpus,
+            self.machine(),
             load(s) * 100.0,
             s.name
         )

@@ -74,6 +74,7 @@ fn matrix(out: &Path) -> Matrix<'static> {
     Matrix {
         mode: "lockstep".into(),
         cpus: 2,
+        llcs: 1,
         seeds: vec![1],
         quick: false,
         timeline: true,

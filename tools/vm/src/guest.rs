@@ -35,6 +35,8 @@ pub struct Guest {
     pub cpus: u32,
     /// Memory, as QEMU's -m takes it: `2G`, `512M`.
     pub mem: String,
+    /// Last-level caches, each of which as many of the CPUs share; `smp` overrides it.
+    pub llcs: u32,
     /// Processor topology, as QEMU's -smp takes it: `16,sockets=2,cores=4,threads=2`.
     pub smp: Option<String>,
     /// The kernel to boot.
@@ -70,6 +72,7 @@ impl Default for Guest {
             mode: Mode::Functional,
             cpus: 4,
             mem: "2G".into(),
+            llcs: 1,
             smp: None,
             kernel: KernelChoice::default(),
             files: Vec::new(),
@@ -198,6 +201,11 @@ impl Guest {
         }
         let cpus = self.cpu_count()?;
         ensure!((1..=255).contains(&cpus), "{cpus} CPUs: a guest has 1 to 255");
+        let llcs = self.llcs;
+        ensure!(
+            llcs > 0 && cpus % llcs == 0,
+            "{llcs} last-level caches cannot have as many of {cpus} CPUs each"
+        );
         ensure!(!self.command.trim().is_empty(), "no command for the guest");
         let config = fs::read_to_string(&prepared.config)
             .with_context(|| format!("cannot read {}", prepared.config.display()))?;

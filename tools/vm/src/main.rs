@@ -73,11 +73,14 @@ struct RunArgs {
     /// Number of CPUs [default: 4, in lock-step mode 8]
     #[arg(long)]
     cpus: Option<u32>,
+    /// Last-level caches, each of which as many of the CPUs share
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    llcs: u32,
     /// Memory, as QEMU's -m takes it
     #[arg(long, default_value = "2G", value_name = "SIZE")]
     mem: String,
     /// Topology, as QEMU's -smp takes it: 16,sockets=2,cores=4,threads=2
-    #[arg(long, value_name = "STR", conflicts_with = "cpus")]
+    #[arg(long, value_name = "STR", conflicts_with_all = ["cpus", "llcs"])]
     smp_topology: Option<String>,
     /// A suite (sid, trixie-backports), a release (6.18, 7.2.13+deb14), a package name, or the path of a
     /// folder with vmlinuz, config and release
@@ -131,6 +134,7 @@ impl RunArgs {
         Guest {
             mode,
             cpus: self.cpus.unwrap_or(cpus),
+            llcs: self.llcs,
             mem: self.mem.clone(),
             smp: self.smp_topology.clone(),
             kernel: self.kernel.clone(),

@@ -121,10 +121,17 @@ const LOCKSTEP_PROCESSORS: u32 = 32;
 
 /// QEMU's -smp for a guest.
 fn processors(guest: &Guest) -> String {
-    match (&guest.smp, guest.mode) {
-        (Some(smp), _) => smp.clone(),
-        (None, Mode::Lockstep) => guest.cpus.saturating_mul(4).clamp(LOCKSTEP_PROCESSORS, 255).to_string(),
-        (None, Mode::Functional) => guest.cpus.to_string(),
+    if let Some(smp) = &guest.smp {
+        return smp.clone();
+    }
+    let all = match guest.mode {
+        Mode::Lockstep => guest.cpus.saturating_mul(4).clamp(LOCKSTEP_PROCESSORS, 255),
+        Mode::Functional => guest.cpus,
+    };
+    match guest.cpus / guest.llcs {
+        _ if guest.llcs == 1 => all.to_string(),
+        // A socket has one such cache.
+        cores => format!("{},sockets={},cores={cores}", all - all % cores, all / cores),
     }
 }
 
@@ -135,7 +142,7 @@ fn command(guest: &Guest, prepared: &Prepared, files: &Files) -> Result<Command>
     command.args(["-no-user-config", "-nodefaults", "-display", "none", "-no-reboot", "-m", &guest.mem]);
     command.args(["-smp", &processors(guest)]);
     // With a topology: let the guest see it (the emulated vendor is AMD).
-    let topology = if guest.smp.is_some() { ",+topoext" } else { "" };
+    let topology = if guest.smp.is_some() || guest.llcs > 1 { ",+topoext" } else { "" };
     // The crypto self-tests keep two kernel threads busy for seconds after the boot: in lock-step
     // mode two whole CPUs are not there for the workload.
     let mut cmdline = String::from("quiet console=ttyS0 panic=-1 mitigations=off cryptomgr.notests=1");

@@ -29,7 +29,7 @@ pub fn html(results: &Results) -> Result<String> {
     let _ = write!(
         body,
         "<h1>Schedulers under AI coding agents</h1>\n<p class=\"result\">{}</p>\n\
-         <p>Real processes that behave like coding agents, on {} CPUs, Linux {}, {mode}; plans of seed {}. \
+         <p>Real processes that behave like coding agents, on {}, Linux {}, {mode}; plans of seed {}. \
          <b>Response</b> is from when the framework forks a tool call until it has reaped it. \
          <b>Slowdown</b> is the response over that of the same call alone on the same machine. \
          <b>Framework</b> latency is from when the model's answer is due until the framework's \
@@ -37,7 +37,7 @@ pub fn html(results: &Results) -> Result<String> {
          or more. Percentiles are nearest-rank. In brackets: how many times better than EEVDF; \
          green is better, red is worse. {traced}</p>\n",
         escape(&results.sentence()),
-        results.cpus,
+        results.machine(),
         escape(&results.kernel),
         results.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
     );
