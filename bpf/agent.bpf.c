@@ -44,6 +44,7 @@
 #include "calls.bpf.h"
 #include "domains.bpf.h"
 #include "cpus.bpf.h"
+#include "balance.bpf.h"
 #include "inside.bpf.h"
 #include "limits.bpf.h"
 #include "roles.bpf.h"
@@ -150,72 +151,32 @@ static __always_inline bool keeps_cpu(struct task_struct *prev, struct task_ctx 
 	return true;
 }
 
-/* True if the first of @dsq, of another domain, is better by the margin than @h, which it then is. */
-static __always_inline bool head_elsewhere(struct head *h, u64 dsq)
-{
-	struct head far = dsq_head(dsq);
-
-	if (!far.there || (h->there && !rank_before(far.key + preempt_margin_ns, h->key)))
-		return false;
-	*h = far;
-	return true;
-}
-
-/* Run what waits in any other domain than @domain, which has nothing; false if there is none. */
-__noinline int domains_serve(u32 domain)
-{
-	u32 i, at;
-
-	bpf_for(i, 1, 2 * nr_domains) {
-		/* First all that is not long. */
-		at = (domain + i) % nr_domains;
-		if (scx_bpf_dsq_move_to_local(i < nr_domains ? DSQ_SHARED(at) : DSQ_LONG(at), 0)) {
-			stat_inc(STAT_ELSEWHERE);
-			return 1;
-		}
-	}
-	return 0;
-}
-
 void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *tctx = prev ? task_ctx(prev) : NULL;
 	struct cpu_ctx *cctx = cpu_ctx(cpu);
 	bool runnable = prev && (prev->scx.flags & SCX_TASK_QUEUED);
-	u32 domain = cpu_domain(cpu), long_domain = domain;
-	u64 dsq_shared = DSQ_SHARED(domain), dsq_long = DSQ_LONG(domain);
-	struct head shared = dsq_head(dsq_shared);
-	struct head longs = dsq_head(dsq_long);
-	struct head own = dsq_head(cpu);
-	struct head background = {};
+	u32 domain = cpu_domain(cpu);
+	struct head shared, longs, own, background = {};
 	u64 now = scx_bpf_now(), best = now + background_delay_ns * 2, due;
 	bool serves = background_seen && cpu_for_background(cpu);
 	bool blocked = false, crowded = false, shorter;
-	u64 first;
+	u64 first = DSQ_LONG(domain);
 
-	if (nr_domains > 1) {
-		/* Whoever asked for this CPU waits there. */
-		u32 other = cctx && cctx->claimed ? cctx->claimed - 1 : domain;
-
-		if (other == domain)
-			other = domain_next(cctx, domain);
-		if (head_elsewhere(&shared, DSQ_SHARED(other)))
-			dsq_shared = DSQ_SHARED(other);
-		if (head_elsewhere(&longs, DSQ_LONG(other))) {
-			dsq_long = DSQ_LONG(other);
-			long_domain = other & (AGENT_MAX_DOMAINS - 1);
-		}
-	}
-	first = dsq_long;
+	if (nr_domains > 1)
+		domains_look(cpu, runnable && tctx ? (tctx->is_long ? RUNS_LONG : RUNS_SHORT) : RUNS_NONE,
+			     tctx ? tctx->key : 0);
+	shared = dsq_head(DSQ_SHARED(domain));
+	longs = dsq_head(DSQ_LONG(domain));
+	own = dsq_head(cpu);
 	shorter = shared.there || own.there || (runnable && tctx && !tctx->is_long);
-	/* It has its answer now. */
+	/* Whoever asked for this CPU has its answer now. */
 	if (cctx)
 		cctx->claimed = 0;
 	if (longs.there && !shorter &&
-	    time_delta(now, long_free_ns[long_domain]) > knobs.delay_cap_ns / 16)
-		long_free_ns[long_domain] = now;
-	due = rank_waits_since_ns(longs.queued_at_ns, long_free_ns[long_domain]) +
-	      knobs.delay_cap_ns;
+	    time_delta(now, long_free_ns[domain]) > knobs.delay_cap_ns / 16)
+		long_free_ns[domain] = now;
+	due = rank_waits_since_ns(longs.queued_at_ns, long_free_ns[domain]) + knobs.delay_cap_ns;
 	if (longs.there && !rank_before(now, due)) {
 		best = due;
 		stat_inc(STAT_AGED);
@@ -230,7 +191,7 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	if (shared.there && rank_before(shared.key, best)) {
 		best = shared.key;
-		first = dsq_shared;
+		first = DSQ_SHARED(domain);
 	}
 	if (own.there && rank_before(own.key, best)) {
 		best = own.key;
@@ -251,12 +212,8 @@ void BPF_STRUCT_OPS(agent_dispatch, s32 cpu, struct task_struct *prev)
 		}
 	}
 	/* The first choice may be gone or barred from this CPU; others may have come since. */
-	if (scx_bpf_dsq_move_to_local(first, 0)) {
-		if (first >= DSQ_SHARED(0) && first != DSQ_BACKGROUND &&
-		    first != DSQ_SHARED(domain) && first != DSQ_LONG(domain))
-			stat_inc(STAT_ELSEWHERE);
+	if (scx_bpf_dsq_move_to_local(first, 0))
 		return;
-	}
 	if (own.there && scx_bpf_dsq_move_to_local(cpu, 0))
 		return;
 	if (scx_bpf_dsq_move_to_local(DSQ_SHARED(domain), 0))

@@ -130,8 +130,10 @@ __noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, u64 min_ru
 	victim = cpu_lowest(p, home, limit, before, confined);
 	if (victim < 0 && nr_domains > 1) {
 		c = cpu_ctx(bpf_get_smp_processor_id());
+		if (!c)
+			return 0;
 		bpf_for(i, 0, DOMAINS_TO_TAKE) {
-			victim = cpu_lowest(p, domain_next(c, home), limit, before, confined);
+			victim = cpu_lowest(p, domain_next(&c->took_at, home), limit, before, confined);
 			if (victim >= 0)
 				break;
 		}
@@ -139,8 +141,10 @@ __noinline int cpu_take(struct task_struct *p __arg_trusted, u64 key, u64 min_ru
 	if (victim < 0)
 		return 0;
 	c = cpu_ctx(victim);
-	if (!c || __sync_val_compare_and_swap(&c->claimed, 0, home + 1))
+	if (!c || __sync_val_compare_and_swap(&c->claimed, 0, 1))
 		return 0;
+	if (nr_domains > 1 && cpu_domain(victim) != home)
+		c->asked_by = home + 1;
 	scx_bpf_kick_cpu(victim, SCX_KICK_PREEMPT);
 	stat_inc(STAT_PREEMPT);
 	return 1;
@@ -152,7 +156,7 @@ static __always_inline void cpu_take_one(s32 cpu, u64 key)
 	struct cpu_ctx *c = cpu_ctx(cpu);
 
 	if (!c || !c->takeable || !rank_before(key + preempt_margin_ns, c->key) ||
-	    __sync_val_compare_and_swap(&c->claimed, 0, cpu_domain(cpu) + 1))
+	    __sync_val_compare_and_swap(&c->claimed, 0, 1))
 		return;
 	scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 	stat_inc(STAT_PREEMPT);

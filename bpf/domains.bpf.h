@@ -4,10 +4,10 @@
  * the machine does not share their locks, and what waits has its turn near to what it
  * has in caches. A machine with one such cache has one domain.
  *
- * No domain is an island. A CPU looks at one other domain whenever it looks for a task,
- * each time at the next, and what waits there and ranks better than all of its own, by
- * the margin for which it would also take a CPU, has its turn here; one that has nothing
- * of its own looks at all. So what a task waits for is bounded as with one queue.
+ * No domain is an island (balance.bpf.h). A CPU looks at one other domain whenever it
+ * looks for a task, each time at the next, and fetches what is first there if it ranks
+ * better than all of its own, by the margin for which it would also take a CPU; one that
+ * has nothing of its own looks at all. So what a task waits for is bounded as with one queue.
  */
 #ifndef SCX_AGENT_DOMAINS_BPF_H
 #define SCX_AGENT_DOMAINS_BPF_H
@@ -35,17 +35,16 @@ static __always_inline u32 cpu_domain(s32 cpu)
 	return domain_of[cpu & (AGENT_MAX_CPUS - 1)] & (AGENT_MAX_DOMAINS - 1);
 }
 
-/* The next domain but @domain that the CPU of @cctx looks at; only if there are several. */
-static __always_inline u32 domain_next(struct cpu_ctx *cctx, u32 domain)
+/* The next domain after *@at but @domain, in turns; only if there are several. */
+static __always_inline u32 domain_next(u32 *at, u32 domain)
 {
-	u32 next = cctx ? cctx->looked_at + 1 : 0;
+	u32 next = *at + 1;
 
 	if (next == domain)
 		next++;
 	if (next >= nr_domains)
 		next = !domain;
-	if (cctx)
-		cctx->looked_at = next;
+	*at = next;
 	return next & (AGENT_MAX_DOMAINS - 1);
 }
 

@@ -250,19 +250,33 @@ __noinline int roles_above(struct task_struct *p __arg_trusted, u32 slot)
 {
 	struct task_struct *above = p;
 	struct task_ctx *tctx;
-	u32 i;
+	u32 i, told = 0, ours = 0;
 
 	bpf_rcu_read_lock();
 	bpf_for(i, 0, ROLES_ABOVE) {
 		above = above->real_parent;
 		tctx = above ? task_ctx(above) : NULL;
 		if (!tctx || tctx->group != slot || tctx->role != ROLE_NONE ||
-		    (above->flags & PF_EXITING) || !role_claim(tctx))
+		    (above->flags & PF_EXITING))
 			break;
+		told = i + 1;
+		/* It tells its own, and is no call that entered later either. */
+		if (!role_claim(tctx))
+			continue;
 		tctx->role = ROLE_FRAMEWORK;
 		tctx->rule = RULE_ENTRY;
-		framework_count(above, tctx);
 		rule_inc(RULE_ENTRY);
+		ours |= 1U << i;
+	}
+	/* Only now: one above that tells its own meanwhile sees none that has come before. */
+	above = p;
+	bpf_for(i, 0, told) {
+		above = above->real_parent;
+		tctx = above ? task_ctx(above) : NULL;
+		if (!tctx || tctx->group != slot)
+			break;
+		if (ours & (1U << i))
+			framework_count(above, tctx);
 	}
 	bpf_rcu_read_unlock();
 	return 0;

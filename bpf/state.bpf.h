@@ -172,8 +172,10 @@ struct cpu_ctx {
 	u64 key;
 	u64 since_ns;		/* since when that task runs */
 	u32 takeable;		/* runs a task of ours that may be preempted */
-	u32 claimed;		/* somebody is about to take it: its domain, plus one */
-	u32 looked_at;		/* the other domain that it looked at last */
+	u32 claimed;		/* somebody is about to take it */
+	u32 asked_by;		/* its domain, plus one, until something waits there */
+	u32 looked_at;		/* the other domain that this CPU looked at last for a task */
+	u32 took_at;		/* and for a CPU to take */
 	u32 gone;		/* it went offline, see hotplug.bpf.h */
 } __attribute__((aligned(CACHELINE)));
 
