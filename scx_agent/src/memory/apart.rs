@@ -136,7 +136,7 @@ impl Controller {
             a.phase,
             mb(a.current),
             mb(self.host.available),
-            self.host.some_avg10,
+            self.stalls.others_pct(),
             a.calls_high.human(),
             high.human()
         );

@@ -16,6 +16,7 @@ use super::pause::Paused;
 use super::policy::Tunables;
 use super::restore::restore;
 use super::room::Rooms;
+use super::stalls::Stalls;
 use super::struct_ops::Variant;
 use super::worker::{Job, Why};
 use super::Counters;
@@ -55,6 +56,7 @@ pub struct Controller {
     /// What those programs are told; None where there are none.
     pub rooms: Option<Rooms>,
     pub host: Host,
+    pub stalls: Stalls,
     pub pressed: bool,
     /// When the knobs were last checked for values of others.
     pub checked: Instant,
@@ -209,22 +211,38 @@ impl Controller {
         }
     }
 
+    /// Whose stalls those of the host are.
+    fn look_at_stalls(&mut self, now: Instant) {
+        let mut stalls = std::mem::take(&mut self.stalls);
+        stalls.look(now, self.host.stalled_us, || {
+            let held = self.agents.iter().filter(|(id, a)| {
+                let delayed = self.budget(**id).is_some_and(|b| b != Limit::Max);
+                a.knob.limited() || a.calls_high != Limit::Max || delayed
+            });
+            held.map(|(id, a)| (*id, a.cgroup.stalled_us())).collect()
+        });
+        self.stalls = stalls;
+    }
+
     /// What is done on the timer.
     pub fn tick(&mut self, now: Instant) {
         match (self.look)() {
-            Ok(host) => self.host = host,
+            Ok(host) => {
+                self.host = host;
+                self.look_at_stalls(now);
+            }
             Err(e) => debug!("memory: {e:#}"),
         }
         let was = self.pressed;
-        self.pressed = self.tunables.pressed(was, self.host.available, self.host.some_avg10);
+        self.pressed = self.tunables.pressed(was, self.host.available, self.stalls.others_pct());
         self.counters.pressed.store(self.pressed, Ordering::Relaxed);
         if was != self.pressed {
             info!(
-                "memory: host {} pressure: {} available, reserve {}, PSI some avg10 {:.1} %",
+                "memory: host {} pressure: {} available, reserve {}, PSI of others {:.1} %",
                 if self.pressed { "under" } else { "no longer under" },
                 mb(self.host.available),
                 mb(self.tunables.reserve),
-                self.host.some_avg10
+                self.stalls.others_pct()
             );
         }
         if now >= self.checked + TICK_IDLE {

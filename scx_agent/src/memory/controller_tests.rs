@@ -4,6 +4,7 @@ use super::super::knobs::tests::fake;
 use super::super::limit::MB;
 use super::super::over_high::OverHigh;
 use super::super::policy::tests::tunables;
+use super::super::stalls::Stalls;
 use super::super::worker::Reclaimed;
 use super::*;
 use crate::agents::monotonic_ns;
@@ -11,6 +12,7 @@ use crossbeam::channel::unbounded;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::AtomicU64;
 
 /// The limit of 200 MB, less a little file cache, with 64 MB of slack: in whole pages.
 const HELD: &str = "276758528";
@@ -24,11 +26,11 @@ struct Bench {
 }
 
 fn plenty() -> anyhow::Result<Host> {
-    Ok(Host { available: 8192 * MB, some_avg10: 0.0 })
+    Ok(Host { available: 8192 * MB, some_avg10: 0.0, stalled_us: 0 })
 }
 
 fn scarce() -> anyhow::Result<Host> {
-    Ok(Host { available: 100 * MB, some_avg10: 0.0 })
+    Ok(Host { available: 100 * MB, some_avg10: 0.0, stalled_us: 0 })
 }
 
 /// A controller with one agent that uses `current_mb`.
@@ -50,6 +52,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         variant: None,
         rooms: None,
         host: plenty().unwrap(),
+        stalls: Stalls::default(),
         pressed: false,
         checked: now,
         check_from: 0,
@@ -138,6 +141,37 @@ fn pressure_holds_bursts_but_no_framework() {
     b.c.look = plenty;
     b.tick(1);
     assert_eq!(b.high(), "max", "no pressure, no limit");
+}
+
+#[test]
+fn what_stalls_at_a_limit_of_ours_does_not_keep_it() {
+    // Of each second the host stalls for 0.8.
+    static STALLED_US: AtomicU64 = AtomicU64::new(0);
+    fn host(available: u64) -> anyhow::Result<Host> {
+        Ok(Host { available, some_avg10: 0.0, stalled_us: STALLED_US.load(Ordering::Relaxed) })
+    }
+    let high_after = |name: &str, by_the_burst: bool| {
+        let mut b = bench(name, 200);
+        b.phase(Phase::Tool);
+        b.uses(900);
+        let lives = |b: &mut Bench, look: fn() -> anyhow::Result<Host>, ticks: u64| {
+            b.c.look = look;
+            for _ in 0..ticks {
+                let us = STALLED_US.fetch_add(800_000, Ordering::Relaxed) + 800_000;
+                if by_the_burst {
+                    let line = format!("avg10=0.00 avg60=0.00 avg300=0.00 total={us}\n");
+                    fs::write(b.file("memory.pressure"), format!("some {line}full {line}")).unwrap();
+                }
+                b.tick(1);
+            }
+        };
+        lives(&mut b, || host(100 * MB), 20);
+        assert_ne!(b.high(), "max", "{name}: too little is available");
+        lives(&mut b, || host(8192 * MB), 1);
+        b.high()
+    };
+    assert_eq!(high_after("own stalls", true), "max");
+    assert_ne!(high_after("stalls of others", false), "max");
 }
 
 #[test]

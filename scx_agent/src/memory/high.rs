@@ -49,7 +49,7 @@ impl Controller {
                     mb(a.current),
                     mb(a.baseline.unwrap_or(0)),
                     mb(self.host.available),
-                    self.host.some_avg10,
+                    self.stalls.others_pct(),
                     a.since.elapsed().as_micros() as f64 / 1e3
                 );
             }

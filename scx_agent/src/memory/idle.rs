@@ -153,7 +153,7 @@ impl Controller {
             SCX_AGENT_KNOB = "memory.reclaim", SCX_AGENT_ASKED = answer.asked, SCX_AGENT_GOT = answer.got;
             "memory: agent {:?}: {:?}: rule \"idle under pressure\": idle for {idle_s} s, host has {}, PSI {:.1} %: \
              memory.reclaim {}, got {}, current {}",
-            a.name, a.phase, mb(self.host.available), self.host.some_avg10, mb(answer.asked), mb(answer.got), mb(current)
+            a.name, a.phase, mb(self.host.available), self.stalls.others_pct(), mb(answer.asked), mb(answer.got), mb(current)
         );
     }
 }

@@ -34,6 +34,7 @@ mod restore;
 mod retry;
 mod room;
 mod rundir;
+mod stalls;
 mod struct_ops;
 mod subtree;
 mod waits;
@@ -62,6 +63,7 @@ use journal::Journal;
 use log::{error, info, warn};
 use restore::restore;
 use rundir::{RunDir, RUN_DIR};
+use stalls::Stalls;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -205,6 +207,7 @@ impl Memory {
             variant,
             rooms: None,
             host: Host::now()?,
+            stalls: Stalls::default(),
             pressed: false,
             checked: Instant::now(),
             check_from: 0,

@@ -35,8 +35,8 @@ pub struct Options {
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
     pub mem_reserve_mb: Option<u64>,
 
-    /// Share of time in which tasks of the host stall for memory (PSI some avg10) from which tool
-    /// calls are throttled as well, in percent.
+    /// Share of the last ten seconds in which tasks stalled for memory (PSI some) that no limit of
+    /// ours holds, from which tool calls are throttled as well, in percent.
     #[arg(long, value_name = "PCT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub mem_pressure_pct: u64,
 

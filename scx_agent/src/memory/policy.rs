@@ -34,7 +34,7 @@ pub struct Tunables {
     pub settle: Duration,
     /// Memory of the host that bursts may not use up, in bytes.
     pub reserve: u64,
-    /// PSI of the host, some avg10 in percent, from which it is under pressure.
+    /// PSI of the host without what is held by us, in percent, from which it is under pressure.
     pub pressure_pct: f32,
     /// How much higher the oom_score_adj of tool calls is, 0..=1000; 0: left alone.
     pub oom_adj: u32,
@@ -95,13 +95,13 @@ impl Tunables {
         baseline.saturating_add((slack as u64).max(self.slack_min))
     }
 
-    /// Whether the host is under pressure; `was` is the last answer. Ends only well below where it
+    /// Whether the host is under pressure, of whose tasks `stalled_pct` stall that we do not hold; `was` is the last answer. Ends only well below where it
     /// begins.
-    pub fn pressed(&self, was: bool, available: u64, some_avg10: f32) -> bool {
+    pub fn pressed(&self, was: bool, available: u64, stalled_pct: f32) -> bool {
         if was {
-            available < self.reserve.saturating_add(self.reserve / 2) || some_avg10 > self.pressure_pct / 2.0
+            available < self.reserve.saturating_add(self.reserve / 2) || stalled_pct > self.pressure_pct / 2.0
         } else {
-            available < self.reserve || some_avg10 > self.pressure_pct
+            available < self.reserve || stalled_pct > self.pressure_pct
         }
     }
 }

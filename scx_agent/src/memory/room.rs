@@ -171,7 +171,7 @@ impl Controller {
             a.phase,
             mb(a.current),
             mb(self.host.available),
-            self.host.some_avg10,
+            self.stalls.others_pct(),
             old.human(),
             budget.human()
         );
