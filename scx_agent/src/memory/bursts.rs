@@ -5,9 +5,12 @@ use super::apart::Apart;
 use super::controller::Controller;
 use super::limit::Limit;
 use super::policy::{self, Burst};
+use super::worker::{Job, Why};
 use crate::agents::Phase;
 use std::cmp::Reverse;
 use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::time::Instant;
 
 impl Controller {
@@ -30,11 +33,27 @@ impl Controller {
         found.sort_by_key(|(burst, since, _)| (Reverse(burst.weight), *since));
         let (bursts, shared): (Vec<Burst>, Vec<_>) = found.into_iter().map(|(b, _, s)| (b, s)).unzip();
         let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
-        for ((id, found), grant) in shared.into_iter().zip(policy::share(&bursts, headroom)) {
+        let grants = policy::share(&bursts, headroom);
+        for (((id, found), burst), grant) in shared.into_iter().zip(&bursts).zip(grants) {
             if policy::worth(found, grant.high) {
                 self.hold(id, grant.high, grant.rule);
             }
+            self.take_back(id, policy::take_back(burst, grant.high));
         }
+    }
+
+    /// Takes `bytes` of a burst that does not grow.
+    fn take_back(&mut self, id: u64, bytes: u64) {
+        let Some(a) = self.agents.get_mut(&id) else { return };
+        // Of one whose calls have cgroups of their own the limits of those do.
+        let left_alone = a.knob.foreign || a.apart == Apart::Yes;
+        if bytes < policy::STEP_MIN || left_alone || a.reclaiming || !a.retry.is_due(self.shared) {
+            return;
+        }
+        a.reclaiming = true;
+        a.wanted = Arc::new(AtomicBool::new(true));
+        let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
+        let _ = self.jobs.send(Job { cgroup, bytes, cache_only: false, wanted, why: Why::Burst });
     }
 
     fn burst(&mut self, id: u64) -> io::Result<(Burst, Limit)> {

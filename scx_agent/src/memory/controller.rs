@@ -13,7 +13,7 @@ use super::knobs::{is_gone, Cgroup};
 use super::limit::{mb, Limit};
 use super::message::Message;
 use super::pause::Paused;
-use super::policy::Tunables;
+use super::policy::{self, Tunables};
 use super::restore::restore;
 use super::room::Rooms;
 use super::stalls::Stalls;
@@ -29,13 +29,11 @@ use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time between two looks at the host and at bursts.
-const TICK_BUSY: Duration = Duration::from_millis(250);
-/// The same while nothing but settled waits is there.
+/// Time between two looks at the host while nothing but settled waits is there.
 const TICK_IDLE: Duration = Duration::from_secs(1);
 
 /// Least time between two rounds of sharing, however many calls begin.
-const SHARE_MIN: Duration = Duration::from_millis(50);
+const SHARE_MIN: Duration = policy::LOOK_MIN;
 
 /// All that the controller knows. Dropping it puts every knob back, also when it panics.
 pub struct Controller {
@@ -56,6 +54,11 @@ pub struct Controller {
     /// What those programs are told; None where there are none.
     pub rooms: Option<Rooms>,
     pub host: Host,
+    /// When that was found out, and how much less was available each second since the time before, in bytes.
+    pub host_at: Instant,
+    pub lost_per_s: f64,
+    /// How long the last look at everything took.
+    pub look_took: Duration,
     pub stalls: Stalls,
     pub pressed: bool,
     /// When the knobs were last checked for values of others.
@@ -85,18 +88,17 @@ impl Controller {
             if now >= ticked + self.period() {
                 ticked = now;
                 self.tick(now);
+                self.look_took = now.elapsed();
             }
         }
     }
 
     fn period(&self) -> Duration {
-        let busy = |a: &Agent| match a.phase {
-            Phase::LlmWait => a.reclaiming || a.looked.is_none(),
-            Phase::Framework => false,
-            Phase::Tool => true,
-        };
-        if self.agents.values().any(busy) {
-            TICK_BUSY
+        let settling = |a: &Agent| a.phase == Phase::LlmWait && (a.reclaiming || a.looked.is_none());
+        if self.agents.values().any(|a| a.phase == Phase::Tool) {
+            self.tunables.next_look(self.host.available, self.lost_per_s, self.look_took)
+        } else if self.agents.values().any(settling) {
+            policy::LOOK_MAX
         } else {
             TICK_IDLE
         }
@@ -124,7 +126,7 @@ impl Controller {
             Message::Events { id } => self.events(id, now),
             Message::OverHigh { id, over } => self.over_high(id, &over, now),
             Message::Reclaimed(answer) => match answer.why {
-                Why::Leftovers => self.reclaimed(answer, now),
+                Why::Leftovers | Why::Burst => self.reclaimed(answer, now),
                 Why::Paused => self.reclaimed_paused(&answer, now),
                 Why::Idle => self.reclaimed_idle(&answer, now),
             },
@@ -183,6 +185,7 @@ impl Controller {
             Phase::Framework => self.set(id, None, "the framework is never held"),
             Phase::Tool if self.pressed && at >= self.shared + SHARE_MIN => {
                 self.agents.get_mut(&id).map(Agent::note_entry);
+                self.look_at_host(at);
                 self.share();
             }
             Phase::Tool => {
@@ -206,7 +209,10 @@ impl Controller {
         let Some(a) = self.agents.get(&id) else { return };
         match a.phase {
             Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, rule, now),
-            Phase::Tool if self.pressed && now >= self.shared + SHARE_MIN => self.share(),
+            Phase::Tool if self.pressed && now >= self.shared + SHARE_MIN => {
+                self.look_at_host(now);
+                self.share();
+            }
             _ => (),
         }
     }
@@ -224,15 +230,23 @@ impl Controller {
         self.stalls = stalls;
     }
 
-    /// What is done on the timer.
-    pub fn tick(&mut self, now: Instant) {
+    /// What the host has now.
+    pub(super) fn look_at_host(&mut self, now: Instant) {
         match (self.look)() {
             Ok(host) => {
-                self.host = host;
+                let passed_s = now.saturating_duration_since(self.host_at).as_secs_f64();
+                let lost = self.host.available.saturating_sub(host.available) as f64;
+                self.lost_per_s = if passed_s > 0.0 { lost / passed_s } else { 0.0 };
+                (self.host, self.host_at) = (host, now);
                 self.look_at_stalls(now);
             }
             Err(e) => debug!("memory: {e:#}"),
         }
+    }
+
+    /// What is done on the timer.
+    pub fn tick(&mut self, now: Instant) {
+        self.look_at_host(now);
         let was = self.pressed;
         self.pressed = self.tunables.pressed(was, self.host.available, self.stalls.others_pct());
         self.counters.pressed.store(self.pressed, Ordering::Relaxed);

@@ -52,6 +52,9 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         variant: None,
         rooms: None,
         host: plenty().unwrap(),
+        host_at: now,
+        lost_per_s: 0.0,
+        look_took: Duration::ZERO,
         stalls: Stalls::default(),
         pressed: false,
         checked: now,
@@ -192,10 +195,44 @@ fn the_important_burst_goes_on_and_the_other_gives_back() {
     fs::write(dir.join("memory.current"), (900 * MB).to_string()).unwrap();
     b.c.look = scarce;
     b.tick(1);
-    let high = |file: PathBuf| fs::read_to_string(file).unwrap().trim().parse::<u64>().unwrap();
-    assert!(high(dir.join("memory.high")) > 900 * MB, "the newer one, but of more weight");
-    let left = high(b.file("memory.high"));
+    let important = fs::read_to_string(dir.join("memory.high")).unwrap();
+    assert_eq!(important.trim(), "max", "the newer one, but of more weight");
+    let left: u64 = b.high().parse().unwrap();
     assert!(left < 900 * MB, "{left}");
+}
+
+#[test]
+fn a_burst_that_sleeps_gives_back_what_a_limit_does_not_take() {
+    use std::os::unix::fs::MetadataExt;
+    let mut b = bench("sleeper", 200);
+    let dir = b.root.0.join("agents/older");
+    fs::create_dir(&dir).unwrap();
+    for file in fs::read_dir(b.file("")).unwrap().flatten() {
+        fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+    }
+    let id = fs::metadata(&dir).unwrap().ino();
+    b.c.handle(Message::Found { id, name: "older".into() }, b.now);
+    let earlier = b.now.checked_sub(Duration::from_secs(1)).unwrap();
+    b.c.handle(Message::Phase { id, to: Phase::Tool, at: earlier }, b.now);
+    b.phase(Phase::Tool);
+    b.uses(900);
+    fs::write(dir.join("memory.current"), (900 * MB).to_string()).unwrap();
+    b.c.look = scarce;
+    b.tick(1);
+    assert!(b.jobs.is_empty(), "both have grown just now, and meet their limits by themselves");
+    for a in b.c.agents.values_mut() {
+        a.grew = None;
+    }
+    b.tick(1);
+    let job = b.jobs.try_recv().unwrap();
+    assert_eq!((job.why, job.cgroup.id), (Why::Burst, b.id), "the newer one");
+    assert!((MB..=900 * MB / 8 + MB).contains(&job.bytes), "{}", job.bytes);
+    b.tick(1);
+    assert!(b.jobs.is_empty(), "one job at a time");
+    let answer = Reclaimed { id: b.id, why: job.why, asked: job.bytes, got: job.bytes, result: Ok(()) };
+    b.c.handle(Message::Reclaimed(answer), b.now);
+    b.phase(Phase::Framework);
+    assert!(!job.wanted.load(Ordering::Relaxed), "its end ends the reclaim");
 }
 
 #[test]

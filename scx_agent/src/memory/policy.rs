@@ -3,14 +3,13 @@
 //!
 //! An agent that waits for its model is held to its baseline (what it used in such waits) plus
 //! slack. Bursts of tool calls are free while the host has memory. Under pressure, what the host
-//! has left is shared among the bursts: the most important goes on, of
-//! equals the oldest; the last waits.
+//! has left is shared among the bursts: the most important goes on, of equals the oldest; the last waits.
 
 use super::limit::{Limit, MB};
 use std::time::Duration;
 
 /// The least a limit moves: smaller changes are not worth a write.
-const STEP_MIN: u64 = 4 * MB;
+pub const STEP_MIN: u64 = 4 * MB;
 /// What the first burst may grow by between two decisions, however little the host has left: so
 /// one of them always gets to its end and gives its memory back.
 const FIRST_GROWTH: u64 = 8 * MB;
@@ -20,6 +19,11 @@ const IDLE_GROWTH: u64 = 16 * MB;
 pub const NEEDS: Duration = Duration::from_secs(2);
 /// How long the baseline takes to follow a rise of usage.
 const RISE: Duration = Duration::from_secs(60);
+/// Times between two looks at a host with bursts: the longest, and the shortest.
+pub const LOOK_MAX: Duration = Duration::from_millis(250);
+pub const LOOK_MIN: Duration = Duration::from_millis(50);
+/// Part of the time that looking may take.
+const LOOK_PART: u32 = 20;
 /// PSI of an agent, some avg10 in percent, from which it needs what it has: no more is reclaimed.
 pub const AGENT_STALLED_PCT: f32 = 1.0;
 
@@ -95,8 +99,17 @@ impl Tunables {
         baseline.saturating_add((slack as u64).max(self.slack_min))
     }
 
-    /// Whether the host is under pressure, of whose tasks `stalled_pct` stall that we do not hold; `was` is the last answer. Ends only well below where it
-    /// begins.
+    /// When to look again at a host that has `available` bytes and has lost `lost_per_s` of them a second since the
+    /// last look, which took `took`: before half of what is above the reserve is gone.
+    pub fn next_look(&self, available: u64, lost_per_s: f64, took: Duration) -> Duration {
+        let room = available.saturating_sub(self.reserve) as f64 / 2.0;
+        let longest = LOOK_MAX.as_secs_f64();
+        let lasts_s = if lost_per_s > 0.0 { (room / lost_per_s).min(longest) } else { longest };
+        Duration::from_secs_f64(lasts_s).max(LOOK_MIN).max(took * LOOK_PART)
+    }
+
+    /// Whether the host is under pressure, of whose tasks `stalled_pct` stall that we do not hold; `was` is the
+    /// last answer. Ends only well below where it begins.
     pub fn pressed(&self, was: bool, available: u64, stalled_pct: f32) -> bool {
         if was {
             available < self.reserve.saturating_add(self.reserve / 2) || stalled_pct > self.pressure_pct / 2.0
@@ -198,10 +211,10 @@ pub struct Grant {
 /// Shares the host's `headroom` (available minus reserve, in bytes; may be negative) among
 /// `bursts`, the most important first, of equals the oldest.
 ///
-/// Every burst keeps its floor, and the first all it has. What the others hold above the floor is
-/// theirs, in this order, as far as the pool goes; of the last, at most an eighth is taken back at
-/// a time. What is then left goes to those that need it now by weight, each half as much as the one
-/// before it, so that the last are throttled first.
+/// One that is more important than all others is open. Every burst keeps its floor, and the first all it has.
+/// What the others hold above the floor is theirs, in this order, as far as the pool goes; of the last, at most
+/// an eighth is taken back at a time. What is then left goes to those that need it now by weight, each half as
+/// much as the one before it, so that the last are throttled first.
 pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let held = |b: &Burst| b.current.saturating_sub(b.bounds.floor);
     let all_held = bursts.iter().map(held).fold(0u64, u64::saturating_add);
@@ -221,9 +234,13 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let claims = claims(bursts);
     let all_claims: f64 = claims.iter().sum();
     let mut first = true;
-    let grants = bursts.iter().zip(kept).zip(claims).map(|((b, keep), claim)| {
+    let foremost = matches!(bursts, [first, second, ..] if first.weight > second.weight);
+    let grants = bursts.iter().enumerate().zip(kept).zip(claims).map(|(((i, b), keep), claim)| {
         let extra = if all_claims > 0.0 { (pool as f64 * (claim / all_claims)) as u64 } else { 0 };
-        let (wanted, rule) = if claim > 0.0 && first {
+        let (wanted, rule) = if i == 0 && foremost {
+            first = false;
+            return Grant { high: b.bounds.original, rule: "most important burst is open" };
+        } else if claim > 0.0 && first {
             (b.current.saturating_add(extra.max(FIRST_GROWTH)), "first burst goes on")
         } else if keep < held(b) {
             ((b.bounds.floor + keep).max(b.current / 8 * 7), "later burst gives back")
@@ -236,6 +253,15 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
         Grant { high: b.bounds.apply(wanted), rule }
     });
     grants.collect()
+}
+
+/// What is to be taken from a burst that is held to `high`, in bytes. One that grows gives back by itself when it
+/// runs into its limit; from one that does not, a limit takes nothing.
+pub fn take_back(burst: &Burst, high: Limit) -> u64 {
+    match burst.needs {
+        true => 0,
+        false => burst.current.saturating_sub(high.bytes().max(burst.bounds.floor)),
+    }
 }
 
 /// Limits of an agent's calls in cgroups of their own, which use `used` bytes each, so that all of the

@@ -109,6 +109,44 @@ fn the_last_burst_is_throttled_first() {
 }
 
 #[test]
+fn one_more_important_than_all_others_is_open() {
+    let most = Burst { weight: 101, ..burst(1000, true) };
+    let grants = share(&[most, burst(1000, true), burst(1000, true)], -500 * MB as i64);
+    assert_eq!((grants[0].high, grants[0].rule), (Limit::Max, "most important burst is open"));
+    assert_eq!(grants[1].rule, "share of headroom by weight", "not the first");
+    assert_eq!(grants[2].rule, "later burst gives back");
+    let original = Limit::Bytes(1200 * MB);
+    let held = Burst { bounds: Bounds { original, ..free(200 * MB) }, ..most };
+    assert_eq!(share(&[held, burst(1000, true)], 0)[0].high, original);
+    let equal = share(&[most, most], 0);
+    assert_eq!(equal[0].high, Limit::Bytes(1008 * MB), "the older of two, little by little");
+    assert_eq!(share(&[most], 0)[0].high, Limit::Bytes(1008 * MB), "alone");
+}
+
+#[test]
+fn only_what_does_not_give_back_by_itself_is_taken() {
+    let high = Limit::Bytes(900 * MB);
+    assert_eq!(take_back(&burst(1000, true), high), 0);
+    assert_eq!(take_back(&burst(1000, false), high), 100 * MB);
+    assert_eq!(take_back(&burst(800, false), high), 0);
+    assert_eq!(take_back(&burst(1000, false), Limit::Bytes(0)), 800 * MB, "never of its floor");
+}
+
+#[test]
+fn the_next_look_is_before_the_reserve_is_used() {
+    let (t, ms) = (tunables(), Duration::from_millis);
+    let next = |mb: u64, lost_mb_s: u64| t.next_look(mb * MB, (lost_mb_s * MB) as f64, Duration::ZERO);
+    assert_eq!(next(8000, 0), ms(250));
+    assert_eq!(next(8000, 1000), ms(250));
+    // Half of 200 MB above the reserve.
+    assert_eq!(next(712, 1000), ms(100));
+    assert_eq!(next(712, 100_000), ms(50));
+    assert_eq!(next(100, 1), ms(50));
+    assert_eq!(next(100, 0), ms(250), "nothing changes");
+    assert_eq!(t.next_look(0, 1e12, ms(20)), ms(400), "where looking takes long");
+}
+
+#[test]
 fn headroom_goes_by_weight_and_age_to_those_that_grow() {
     let rich = Burst { weight: 300, ..burst(500, true) };
     let grants = share(&[burst(500, false), burst(500, true), rich], 500 * MB as i64);
@@ -168,8 +206,13 @@ proptest! {
         let grants = share(&bursts, headroom);
         prop_assert_eq!(grants.len(), bursts.len());
         let mut growth = 0u64;
-        for (b, g) in bursts.iter().zip(&grants) {
+        let foremost = bursts.len() > 1 && bursts[0].weight > bursts[1].weight;
+        for (i, (b, g)) in bursts.iter().zip(&grants).enumerate() {
             prop_assert!(respects(g.high, &b.bounds), "{b:?} {g:?}");
+            if i == 0 && foremost {
+                prop_assert_eq!(g.high, b.bounds.original);
+                continue;
+            }
             growth += g.high.bytes().saturating_sub(b.current.max(b.bounds.floor));
         }
         let spare = (bursts.len() as u64 + 1) * (FIRST_GROWTH + IDLE_GROWTH);

@@ -75,16 +75,20 @@ impl Controller {
         self.counters.reclaimed.fetch_add(answer.got, Ordering::Relaxed);
     }
 
-    /// Takes the answer to a job of [`Controller::review`].
+    /// Takes the answer to a job for leftovers or of a burst.
     pub(super) fn reclaimed(&mut self, answer: Reclaimed, now: Instant) {
         self.count_reclaimed(&answer);
         let Some(a) = self.agents.get_mut(&answer.id) else { return };
         a.reclaiming = false;
         a.review_at = now;
+        let rule = match answer.why {
+            Why::Burst => "burst that does not grow gives back",
+            _ => "reclaim leftovers",
+        };
         info!(
-            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = "reclaim leftovers",
+            SCX_AGENT_AGENT = a.name.as_str(), SCX_AGENT_PHASE = a.phase.name(), SCX_AGENT_RULE = rule,
             SCX_AGENT_KNOB = "memory.reclaim", SCX_AGENT_ASKED = answer.asked, SCX_AGENT_GOT = answer.got;
-            "memory: agent {:?}: {:?}: rule \"reclaim leftovers\": baseline {}: memory.reclaim {}, got {}",
+            "memory: agent {:?}: {:?}: rule {rule:?}: baseline {}: memory.reclaim {}, got {}",
             a.name,
             a.phase,
             mb(a.baseline.unwrap_or(0)),

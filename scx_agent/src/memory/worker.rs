@@ -35,6 +35,8 @@ impl Job {
 pub enum Why {
     /// Its tools have left more than an agent needs that waits for its model.
     Leftovers,
+    /// A burst that does not grow is to give back, as the host runs short.
+    Burst,
     /// An operator has paused the agent.
     Paused,
     /// The agent has done nothing for long, and the host runs short.
