@@ -55,6 +55,7 @@
 #include "bound.bpf.h"
 #include "hotplug.bpf.h"
 #include "inkernel.bpf.h"
+#include "brake.bpf.h"
 #include "tick.bpf.h"
 #include "setting.bpf.h"
 #include "ask.bpf.h"
@@ -71,7 +72,7 @@ s32 BPF_STRUCT_OPS(agent_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wa
 	struct bpf_cpumask *mask;
 	s32 cpu;
 
-	if (tctx && tctx->limit) {
+	if (tctx && is_limited(tctx)) {
 		now = scx_bpf_now();
 		if (limit_blocks(tctx, now))
 			return prev_cpu;
@@ -278,7 +279,7 @@ void BPF_STRUCT_OPS(agent_running, struct task_struct *p)
 	 * lets go. Asked once, for the kernel puts tasks that are exiting or may
 	 * not migrate back here without asking enqueue(): those go on.
 	 */
-	if (tctx->limit && !tctx->released && !tctx->asked && limit_blocks(tctx, now)) {
+	if (is_limited(tctx) && !tctx->released && !tctx->asked && limit_blocks(tctx, now)) {
 		tctx->asked = 1;
 		scx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);
 	}
@@ -322,6 +323,8 @@ void BPF_STRUCT_OPS(agent_stopping, struct task_struct *p, bool runnable)
 	tctx->slept_at_ns = now;
 	if (!runnable && tctx->limit)
 		limit_pass_on(tctx->limit);
+	if (!runnable && brake_of(tctx))
+		limit_pass_on(brake_of(tctx));
 }
 
 void BPF_STRUCT_OPS(agent_quiescent, struct task_struct *p, u64 deq_flags)
@@ -604,7 +607,8 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(agent_init)
 			return err;
 		}
 	}
-	return state_start();
+	err = brakes_start();
+	return err ? err : state_start();
 }
 
 void BPF_STRUCT_OPS(agent_exit, struct scx_exit_info *ei)

@@ -240,6 +240,16 @@ struct agent_setting {
 	u32 later;		/* set to 1 if that cannot be told now */
 };
 
+/* Agents whose calls are braked at a time, the least important: see brake.bpf.h. A power of two. */
+#define AGENT_MAX_BRAKES	16
+
+/* Have the tool calls of an agent dispatched less, or as ever. */
+struct agent_brake {
+	u64 cgroup_id;
+	u32 on;
+	u32 done;		/* set to 1 if it is so now */
+};
+
 enum agent_model_tag {
 	MODEL_UNSAID	= 0,
 	MODEL_ASKED	= 1,	/* the agent waits for its model from now on */
@@ -262,6 +272,7 @@ enum agent_stat {
 	STAT_AGED,		/* dispatches at which the first long task had waited long enough */
 	STAT_IN_KERNEL,		/* tasks put in front as they waited in the kernel */
 	STAT_ELSEWHERE,		/* tasks run by another domain than that in which they waited */
+	STAT_BRAKED,		/* tasks held back because their agent takes too much memory */
 	STAT_THROTTLED,		/* tasks held back because their cgroup has used up its cpu.max */
 	STAT_ROLE_LATE,		/* tasks that ran a program before their role was told; only with check_roles */
 	/* CPU time of tasks in cgroups below their agent's, where tests keep calls; only with check_roles */

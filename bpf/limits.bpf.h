@@ -56,6 +56,9 @@ struct {
 
 static u32 limits_top = 1;
 
+/* Some agent's tool calls have a limit of their own for a while, see brake.bpf.h. */
+bool braked;
+
 /* Queue of the tasks that wait for the budget of @slot. */
 static __always_inline u64 dsq_parked(u32 slot)
 {
@@ -156,16 +159,44 @@ __noinline u32 limit_pass_on(u32 slot)
 	return slot;
 }
 
+/* Slot of the brake on @tctx, a limit like any other but that it is nobody's cpu.max; 0: none. */
+static __always_inline u32 brake_of(const struct task_ctx *tctx)
+{
+	struct group *grp;
+
+	if (!braked || !tctx->call)
+		return 0;
+	grp = group_at(tctx->group);
+	return grp ? grp->brake : 0;
+}
+
+static __always_inline bool is_limited(const struct task_ctx *tctx)
+{
+	return tctx->limit || brake_of(tctx);
+}
+
 /* The slot that holds back @tctx now, 0 if none does. */
 static __always_inline u32 limit_blocks(const struct task_ctx *tctx, u64 now)
 {
-	return tctx->limit && !inside(tctx, now) ? limit_blocker(tctx->limit, now) : 0;
+	u32 brake = brake_of(tctx), slot = 0;
+
+	if ((!tctx->limit && !brake) || inside(tctx, now))
+		return 0;
+	if (brake)
+		slot = limit_blocker(brake, now);
+	if (!slot && tctx->limit)
+		slot = limit_blocker(tctx->limit, now);
+	return slot;
 }
 
 /* A slice for @tctx, which nothing holds back. */
 static __always_inline u64 limited_slice_ns(const struct task_ctx *tctx)
 {
-	return tctx->limit ? limit_chain_slice_ns(tctx->limit) : slice_ns;
+	u64 slice = tctx->limit ? limit_chain_slice_ns(tctx->limit) : slice_ns;
+	u32 brake = brake_of(tctx);
+	u64 braked_slice = brake ? limit_chain_slice_ns(brake) : slice;
+
+	return braked_slice < slice ? braked_slice : slice;
 }
 
 /* Have the timer of @l look at those that wait after @delay_ns, unless it runs already. */
@@ -186,7 +217,7 @@ static __always_inline void limit_park(struct task_struct *p, struct task_ctx *t
 		grp->throttled_tick = tick.nr;
 	tctx->queued_at_ns = now;
 	scx_bpf_dsq_insert(p, dsq_parked(slot), slice_ns, enq_flags);
-	stat_inc(STAT_THROTTLED);
+	stat_inc(slot <= AGENT_MAX_BRAKES ? STAT_BRAKED : STAT_THROTTLED);
 	if (l)
 		limit_arm(l, time_delta(l->next_ns, now));
 }

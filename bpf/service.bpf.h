@@ -23,6 +23,7 @@ __noinline int service_charge(struct task_struct *p __arg_trusted, struct task_c
 	u64 delta, weighted, service, charge;
 	struct group *grp;
 	struct call *c;
+	u32 brake;
 
 	if (!tctx)
 		return 0;
@@ -45,6 +46,9 @@ __noinline int service_charge(struct task_struct *p __arg_trusted, struct task_c
 			 delta);
 	if (tctx->limit)
 		limit_charge(tctx->limit, delta);
+	brake = brake_of(tctx);
+	if (brake)
+		limit_charge(brake, delta);
 	__sync_fetch_and_add(&grp->clock_ns, share_clock_ns(delta, grp->pace));
 	weighted = rank_weighted_ns(delta, task_weight(p));
 	if (tctx->role == ROLE_FRAMEWORK) {

@@ -101,6 +101,8 @@ struct group {
 	u32 nr_unmarked;	/* shells that were not, of frameworks known to mark their calls */
 	u32 qos;		/* enum agent_qos, see setting.bpf.h */
 	u32 quiet_ticks;	/* see sandbox_phase() */
+	u32 brake;		/* slot of the limit that its calls have for a while, see brake.bpf.h */
+	u64 brake_until_ns;
 	s32 nr_slots;		/* calls that something is left of */
 
 	/* What the user half has been told, see events.bpf.h. */

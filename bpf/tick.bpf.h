@@ -11,6 +11,7 @@
 #include "rank.h"
 #include "sandbox.h"
 #include "bound.bpf.h"
+#include "brake.bpf.h"
 #include "hotplug.bpf.h"
 #include "inkernel.bpf.h"
 
@@ -218,6 +219,8 @@ static int on_tick(void *map, int *key, struct bpf_timer *timer)
 		bound_waits(tick.now);
 	if (!observing && tick.nr % TICKS_TO_KERNEL == 0)
 		kernel_look(tick.now);
+	if (braked)
+		brakes_tick(tick.now);
 	/* Functions of sched_ext, which a kernel for observing may lack. */
 	if (!observing)
 		leaving_tick();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-//! What the daemon asks and tells the kernel half while it schedules: `bpf/ask.bpf.h`,
+//! What the daemon asks and tells the kernel half while it schedules: `bpf/ask.bpf.h`, `bpf/brake.bpf.h`,
 //! `bpf/naming.bpf.h`, `bpf/setting.bpf.h` and `bpf/tags.bpf.h`.
 
 use crate::bpf_intf::{
-    self, agent_call_state, agent_group_flags_GROUP_AGENT, agent_naming, agent_setting, agent_tag,
-    agent_task_state,
+    self, agent_brake, agent_call_state, agent_group_flags_GROUP_AGENT, agent_naming, agent_setting,
+    agent_tag, agent_task_state,
 };
 use crate::bpf_skel::BpfSkel;
 use anyhow::{Context, Result};
@@ -31,6 +31,7 @@ struct Programs {
     tag_agent: OwnedFd,
     name_agent: OwnedFd,
     set_agent: OwnedFd,
+    brake_agent: OwnedFd,
     task_ctxs: OwnedFd,
 }
 
@@ -46,6 +47,7 @@ impl Kernel {
             tag_agent: own(&skel.progs.tag_agent)?,
             name_agent: own(&skel.progs.name_agent)?,
             set_agent: own(&skel.progs.set_agent)?,
+            brake_agent: own(&skel.progs.brake_agent)?,
             task_ctxs: skel.maps.task_ctxs.as_fd().try_clone_to_owned().context("cannot keep a map")?,
         })))
     }
@@ -99,6 +101,13 @@ impl Kernel {
             }
         }
         anyhow::bail!("{NO_MEMORY}")
+    }
+
+    /// Brakes the tool calls of the agent with cgroup `cgroup_id` for at most a second, or ends that. False if
+    /// it is not so now: there is no such agent, or too many are braked.
+    pub fn brake(&self, cgroup_id: u64, on: bool) -> bool {
+        let mut brake = agent_brake { cgroup_id, on: on.into(), ..zeroed() };
+        run(&self.0.brake_agent, &mut brake).is_ok() && brake.done != 0
     }
 
     /// Gives the agent with cgroup `cgroup_id` a class, as the kernel half has them, and a weight, 0 for
@@ -155,6 +164,7 @@ impl Plain for agent_call_state {}
 impl Plain for agent_tag {}
 impl Plain for agent_naming {}
 impl Plain for agent_setting {}
+impl Plain for agent_brake {}
 
 fn zeroed<T: Plain>() -> T {
     // SAFETY: integers, and arrays of them: all zeroes are valid.

@@ -166,7 +166,7 @@ impl<'a> Scheduler<'a> {
         let stats = stats.context("cannot serve statistics")?;
         let kernel = Kernel::new(&skel)?;
         if let Some(m) = &memory {
-            let _ = m.messages.send(memory::Message::Kernel(kernel.clone()));
+            let _ = m.messages.send(memory::Message::Kernel { kernel: kernel.clone(), schedules });
         }
         let asked = kernel.clone();
         let agent_of = move |pid| asked.agent_of(pid);
@@ -378,6 +378,7 @@ impl<'a> Scheduler<'a> {
         let memory = self.memory.as_ref().map(memory::Link::counts).unwrap_or_default();
         Ok(Metrics {
             memory_limited: memory.limited,
+            memory_braked: memory.braked,
             memory_writes: memory.high_writes,
             memory_over_high: memory.over_high,
             memory_reclaimed_mb: memory.reclaimed_mb,
@@ -405,6 +406,7 @@ impl<'a> Scheduler<'a> {
             overdue: self.counter(bpf_intf::agent_stat_STAT_OVERDUE)?,
             in_kernel: self.counter(bpf_intf::agent_stat_STAT_IN_KERNEL)?,
             elsewhere: self.counter(bpf_intf::agent_stat_STAT_ELSEWHERE)?,
+            braked: self.counter(bpf_intf::agent_stat_STAT_BRAKED)?,
             throttled: self.counter(bpf_intf::agent_stat_STAT_THROTTLED)?,
             phases: self.counter(bpf_intf::agent_stat_STAT_PHASES)?,
             no_call_slot: self.counter(bpf_intf::agent_stat_STAT_NO_CALL_SLOT)?,

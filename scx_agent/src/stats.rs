@@ -56,6 +56,9 @@ pub struct Metrics {
     pub groups_active: u64,
     #[stat(desc = "Longest quantum of a long call now, in ms")]
     pub quantum_ms: u64,
+    #[stat(desc = "Tasks held back because their agent took too much memory while the host ran short")]
+    #[serde(default)]
+    pub braked: u64,
     #[stat(desc = "Tasks held back because their cgroup had used up its cpu.max")]
     pub throttled: u64,
     #[stat(desc = "Phase transitions")]
@@ -76,6 +79,9 @@ pub struct Metrics {
     pub lost_events: u64,
     #[stat(desc = "Agents held to a memory limit now")]
     pub memory_limited: u64,
+    #[stat(desc = "Agents whose tool calls are dispatched less, as they take too much memory")]
+    #[serde(default)]
+    pub memory_braked: u64,
     #[stat(desc = "Writes of memory.high")]
     pub memory_writes: u64,
     #[stat(desc = "Times that the kernel half saw an agent run into memory.high, one in 10 ms at most")]
@@ -108,6 +114,7 @@ impl Metrics {
             overdue: self.overdue - old.overdue,
             in_kernel: self.in_kernel - old.in_kernel,
             elsewhere: self.elsewhere - old.elsewhere,
+            braked: self.braked - old.braked,
             throttled: self.throttled - old.throttled,
             phases: self.phases - old.phases,
             no_call_slot: self.no_call_slot - old.no_call_slot,
@@ -128,16 +135,16 @@ impl Metrics {
         writeln!(
             w,
             "agents {} (wait {} framework {} tool {} over budget {}) | calls running {} begun {} ended {} cpu {:.2}s wait {:.2}s | \
-             direct {} queued {} preempt {} kept {} aged {} overdue {} in-kernel {} elsewhere {} throttled {} | \
+             direct {} queued {} preempt {} kept {} aged {} overdue {} in-kernel {} elsewhere {} braked {} throttled {} | \
              active {} quantum {} ms | untold {} lost {} no-slot {}/{}/{} | \
-             memory limited {} writes {} reclaimed {} MB killed {} foreign {}",
+             memory limited {} braked {} writes {} reclaimed {} MB killed {} foreign {}",
             self.agents, self.agents_llm_wait, self.agents_framework, self.agents_tool, self.agents_over_budget,
             self.calls_running, self.calls, self.calls_ended, self.calls_cpu_s, self.calls_wait_s,
             self.direct, self.queued, self.preempt, self.kept, self.aged, self.overdue,
-            self.in_kernel, self.elsewhere, self.throttled,
+            self.in_kernel, self.elsewhere, self.braked, self.throttled,
             self.groups_active, self.quantum_ms,
             self.untold, self.lost_events, self.no_call_slot, self.no_group_slot, self.no_limit_slot,
-            self.memory_limited, self.memory_writes, self.memory_reclaimed_mb, self.memory_oom_kills,
+            self.memory_limited, self.memory_braked, self.memory_writes, self.memory_reclaimed_mb, self.memory_oom_kills,
             self.memory_foreign,
         )?;
         Ok(())

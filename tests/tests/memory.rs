@@ -98,6 +98,30 @@ fn the_newest_call_gives_way() {
 }
 
 #[test]
+fn calls_over_their_share_are_dispatched_less() {
+    let left = Boot::script("brake").module("zram").run();
+    left.assert_kernel_well();
+    let facts = left.facts();
+    let log = left.text("braked.err");
+    for line in lines(&log, &["brake on its calls"]) {
+        println!("{line}");
+    }
+    left.expect(&facts, &[("braked_held", "0"), ("on", "0"), ("braked_status", "0"), ("old_braked", "0")]);
+    left.expect(&facts, &[("unbraked_held", "0"), ("unbraked_on", "0"), ("unbraked_status", "0")]);
+    let pct = |name: &str| facts.number(name);
+    let [braked, unrenewed, renewed, unbraked] =
+        ["braked_pct", "unrenewed_pct", "renewed_pct", "unbraked_pct"].map(pct);
+    println!(
+        "of a CPU: braked {braked} %, not renewed {unrenewed} %, renewed {renewed} %, without {unbraked} %"
+    );
+    // A tenth of a CPU is its quota.
+    assert!((1.0..25.0).contains(&braked) && (1.0..25.0).contains(&renewed), "{facts:?}\n{log}");
+    assert!(unrenewed > 2.0 * braked && unrenewed > 40.0, "it ends by itself: {facts:?}");
+    assert!(unbraked > 2.0 * braked && unbraked > 40.0, "{facts:?}");
+    assert!(facts.number("off") >= 1.0, "it is over with its calls:\n{log}");
+}
+
+#[test]
 fn idle_agents_give_under_pressure_the_longest_idle_first() {
     let left = Boot::script("idle").module("zram").run();
     left.assert_kernel_well();

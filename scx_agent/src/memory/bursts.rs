@@ -34,15 +34,18 @@ impl Controller {
         let (bursts, shared): (Vec<Burst>, Vec<_>) = found.into_iter().map(|(b, _, s)| (b, s)).unzip();
         let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
         let grants = policy::share(&bursts, headroom);
+        let urgent = policy::urgent(&bursts);
         for (((id, found), burst), grant) in shared.into_iter().zip(&bursts).zip(grants) {
             if policy::worth(found, grant.high) {
                 self.hold(id, grant.high, grant.rule);
             }
-            self.take_back(id, policy::take_back(burst, grant.high));
+            self.take_back(id, policy::take_back(burst, grant.high, urgent));
+            let foreign = self.agents.get(&id).is_some_and(|a| a.knob.foreign);
+            self.brake(id, !foreign && policy::over_share(burst, grant.high), grant.rule);
         }
     }
 
-    /// Takes `bytes` of a burst that does not grow.
+    /// Takes `bytes` of a burst.
     fn take_back(&mut self, id: u64, bytes: u64) {
         let Some(a) = self.agents.get_mut(&id) else { return };
         // Of one whose calls have cgroups of their own the limits of those do.

@@ -4,6 +4,7 @@
 
 use super::agent::Agent;
 use super::apart::Separation;
+use super::brakes::Brakes;
 use super::events::Watcher;
 use super::guard::Guard;
 use super::host::Host;
@@ -53,6 +54,8 @@ pub struct Controller {
     pub variant: Option<Variant>,
     /// What those programs are told; None where there are none.
     pub rooms: Option<Rooms>,
+    /// What has calls dispatched less; None where nothing is scheduled, or that is not wanted.
+    pub brakes: Option<Brakes>,
     pub host: Host,
     /// When that was found out, and how much less was available each second since the time before, in bytes.
     pub host_at: Instant,
@@ -110,8 +113,9 @@ impl Controller {
             Message::Found { id, name } => self.found(id, name, now),
             Message::Gone { id } => self.gone(id),
             Message::Phase { id, to, at } => self.phase(id, to, at),
-            Message::Kernel(kernel) => {
+            Message::Kernel { kernel, schedules } => {
                 self.load_rooms(&kernel);
+                self.brakes = schedules.then(|| Brakes::new(kernel.clone()));
                 self.kernel(kernel);
             }
             Message::Call { id, call, pid } => {
@@ -166,6 +170,7 @@ impl Controller {
             debug!("memory: agent {:?} is gone", a.name);
         }
         self.detach_room(id);
+        self.brake(id, false, "gone");
         self.forget_paused(id);
         self.gone_apart(id);
         for forgotten in [self.journal.forget(id), self.journal.forget_oom(id)] {
@@ -192,6 +197,9 @@ impl Controller {
                 self.set(id, None, "a burst opens");
                 self.agents.get_mut(&id).map(Agent::note_entry);
             }
+        }
+        if to != Phase::Tool {
+            self.brake(id, false, "its calls are over");
         }
     }
 
@@ -280,6 +288,7 @@ impl Controller {
             if phase != Some(Phase::Tool) || !self.pressed {
                 self.hold_calls(id, Limit::Max, "no pressure: bursts are open");
                 self.delay_over(id, Limit::Max, "no pressure: bursts are open");
+                self.brake(id, false, "no pressure: bursts are open");
             }
             match phase {
                 Some(Phase::LlmWait) => self.review(id, now),

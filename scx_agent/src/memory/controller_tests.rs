@@ -51,6 +51,7 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         idle: Idle::default(),
         variant: None,
         rooms: None,
+        brakes: None,
         host: plenty().unwrap(),
         host_at: now,
         lost_per_s: 0.0,

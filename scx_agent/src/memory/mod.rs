@@ -12,6 +12,7 @@
 
 mod agent;
 mod apart;
+mod brakes;
 mod bursts;
 mod call_cgroups;
 mod controller;
@@ -81,6 +82,8 @@ pub struct Counters {
     pub high_writes: AtomicU64,
     /// Agents that are held to a limit now.
     pub limited: AtomicU64,
+    /// Agents whose calls are braked now.
+    pub braked: AtomicU64,
     /// Bytes that were reclaimed.
     pub reclaimed: AtomicU64,
     /// Processes of agents that the kernel killed for want of memory.
@@ -109,6 +112,7 @@ pub struct Link {
 pub struct Counts {
     pub high_writes: u64,
     pub limited: u64,
+    pub braked: u64,
     pub reclaimed_mb: u64,
     pub oom_kills: u64,
     pub foreign: u64,
@@ -134,6 +138,7 @@ impl Link {
         Counts {
             high_writes: c.high_writes.load(Ordering::Relaxed),
             limited: c.limited.load(Ordering::Relaxed),
+            braked: c.braked.load(Ordering::Relaxed),
             reclaimed_mb: c.reclaimed.load(Ordering::Relaxed) / limit::MB,
             oom_kills: c.oom_kills.load(Ordering::Relaxed),
             foreign: c.foreign.load(Ordering::Relaxed),
@@ -206,6 +211,7 @@ impl Memory {
             idle: Idle::default(),
             variant,
             rooms: None,
+            brakes: None,
             host: Host::now()?,
             host_at: Instant::now(),
             lost_per_s: 0.0,

@@ -46,6 +46,10 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub mem_oom_adj: u32,
 
+    /// Do not dispatch tool calls less that take more than their share of memory while the host runs short.
+    #[arg(long)]
+    pub no_mem_brake: bool,
+
     /// How long an agent waits for its model, and uses next to no CPU time, until it is idle: when the host
     /// runs short, the memory of idle agents is reclaimed, of the one that is idle longest first, in steps.
     /// It comes back from swap when it is used. A time such as 30m or 2h. Default: never.
@@ -96,6 +100,7 @@ impl Options {
             reserve,
             pressure_pct: self.mem_pressure_pct as f32,
             oom_adj: self.mem_oom_adj,
+            no_brake: self.no_mem_brake,
             idle_after: self.idle_after,
         })
     }

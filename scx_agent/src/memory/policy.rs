@@ -42,6 +42,8 @@ pub struct Tunables {
     pub pressure_pct: f32,
     /// How much higher the oom_score_adj of tool calls is, 0..=1000; 0: left alone.
     pub oom_adj: u32,
+    /// Calls over their share are not dispatched less.
+    pub no_brake: bool,
     /// From when on an agent that waits is idle; None: never.
     pub idle_after: Option<Duration>,
 }
@@ -213,7 +215,7 @@ pub struct Grant {
 ///
 /// One that is more important than all others is open. Every burst keeps its floor, and the first all it has.
 /// What the others hold above the floor is theirs, in this order, as far as the pool goes; of the last, at most
-/// an eighth is taken back at a time. What is then left goes to those that need it now by weight, each half as
+/// an eighth is taken back at a time, or half for a more important one that grows. What is then left goes to those that need it now by weight, each half as
 /// much as the one before it, so that the last are throttled first.
 pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let held = |b: &Burst| b.current.saturating_sub(b.bounds.floor);
@@ -234,7 +236,8 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let claims = claims(bursts);
     let all_claims: f64 = claims.iter().sum();
     let mut first = true;
-    let foremost = matches!(bursts, [first, second, ..] if first.weight > second.weight);
+    let foremost = is_foremost(bursts);
+    let part = if urgent(bursts) { 2 } else { 8 };
     let grants = bursts.iter().enumerate().zip(kept).zip(claims).map(|(((i, b), keep), claim)| {
         let extra = if all_claims > 0.0 { (pool as f64 * (claim / all_claims)) as u64 } else { 0 };
         let (wanted, rule) = if i == 0 && foremost {
@@ -243,7 +246,7 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
         } else if claim > 0.0 && first {
             (b.current.saturating_add(extra.max(FIRST_GROWTH)), "first burst goes on")
         } else if keep < held(b) {
-            ((b.bounds.floor + keep).max(b.current / 8 * 7), "later burst gives back")
+            ((b.bounds.floor + keep).max(b.current - b.current / part), "later burst gives back")
         } else if claim > 0.0 {
             (b.current.saturating_add(extra), "share of headroom by weight")
         } else {
@@ -255,13 +258,28 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     grants.collect()
 }
 
+/// Whether the first of `bursts` is more important than all others.
+fn is_foremost(bursts: &[Burst]) -> bool {
+    matches!(bursts, [first, second, ..] if first.weight > second.weight)
+}
+
+/// Whether the others wait for nothing: the first is more important, and grows.
+pub fn urgent(bursts: &[Burst]) -> bool {
+    is_foremost(bursts) && bursts[0].needs
+}
+
 /// What is to be taken from a burst that is held to `high`, in bytes. One that grows gives back by itself when it
-/// runs into its limit; from one that does not, a limit takes nothing.
-pub fn take_back(burst: &Burst, high: Limit) -> u64 {
-    match burst.needs {
+/// runs into its limit, unless it is `urgent`; from one that does not, a limit takes nothing.
+pub fn take_back(burst: &Burst, high: Limit, urgent: bool) -> u64 {
+    match burst.needs && !urgent {
         true => 0,
         false => burst.current.saturating_sub(high.bytes().max(burst.bounds.floor)),
     }
+}
+
+/// Whether a burst that is held to `high` has got there, and would go on.
+pub fn over_share(burst: &Burst, high: Limit) -> bool {
+    burst.needs && high != burst.bounds.original && burst.current.saturating_add(STEP_MIN) > high.bytes()
 }
 
 /// Limits of an agent's calls in cgroups of their own, which use `used` bytes each, so that all of the

@@ -11,6 +11,7 @@ pub fn tunables() -> Tunables {
         reserve: 512 * MB,
         pressure_pct: 10.0,
         oom_adj: 500,
+        no_brake: false,
         idle_after: None,
     }
 }
@@ -115,6 +116,9 @@ fn one_more_important_than_all_others_is_open() {
     assert_eq!((grants[0].high, grants[0].rule), (Limit::Max, "most important burst is open"));
     assert_eq!(grants[1].rule, "share of headroom by weight", "not the first");
     assert_eq!(grants[2].rule, "later burst gives back");
+    assert_eq!(grants[2].high, Limit::Bytes(500 * MB), "as much as is short, but half at a time");
+    let idle = [Burst { needs: false, ..most }, burst(1000, true), burst(1000, true)];
+    assert_eq!(share(&idle, -500 * MB as i64)[2].high, Limit::Bytes(875 * MB), "an eighth, for nobody");
     let original = Limit::Bytes(1200 * MB);
     let held = Burst { bounds: Bounds { original, ..free(200 * MB) }, ..most };
     assert_eq!(share(&[held, burst(1000, true)], 0)[0].high, original);
@@ -126,10 +130,26 @@ fn one_more_important_than_all_others_is_open() {
 #[test]
 fn only_what_does_not_give_back_by_itself_is_taken() {
     let high = Limit::Bytes(900 * MB);
-    assert_eq!(take_back(&burst(1000, true), high), 0);
-    assert_eq!(take_back(&burst(1000, false), high), 100 * MB);
-    assert_eq!(take_back(&burst(800, false), high), 0);
-    assert_eq!(take_back(&burst(1000, false), Limit::Bytes(0)), 800 * MB, "never of its floor");
+    assert_eq!(take_back(&burst(1000, true), high, false), 0);
+    assert_eq!(take_back(&burst(1000, true), high, true), 100 * MB);
+    assert_eq!(take_back(&burst(1000, false), high, false), 100 * MB);
+    assert_eq!(take_back(&burst(800, false), high, true), 0);
+    assert_eq!(take_back(&burst(1000, false), Limit::Bytes(0), true), 800 * MB, "never of its floor");
+}
+
+#[test]
+fn those_are_braked_that_are_at_their_limit_and_grow() {
+    let over = |current: u64, needs| over_share(&burst(current, needs), Limit::Bytes(1000 * MB));
+    assert!(over(1200, true) && over(1000, true) && over(999, true));
+    assert!(!over(990, true), "it has room");
+    assert!(!over(1200, false), "it does not grow");
+    let original = Limit::Bytes(1000 * MB);
+    let own = Burst { bounds: Bounds { original, ..free(200 * MB) }, ..burst(1200, true) };
+    assert!(!over_share(&own, original), "a limit of somebody else");
+    // Of those that share, the first is never braked, and the last is.
+    let bursts = [burst(1000, true), burst(1000, true)];
+    let grants = share(&bursts, 0);
+    assert!(!over_share(&bursts[0], grants[0].high) && over_share(&bursts[1], grants[1].high));
 }
 
 #[test]

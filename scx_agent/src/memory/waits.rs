@@ -82,7 +82,7 @@ impl Controller {
         a.reclaiming = false;
         a.review_at = now;
         let rule = match answer.why {
-            Why::Burst => "burst that does not grow gives back",
+            Why::Burst => "later burst gives back",
             _ => "reclaim leftovers",
         };
         info!(

@@ -148,7 +148,8 @@ impl Page<'_> {
                     a CPU from lower-ranked work (preempted), renewed a slice (kept), saw a long call that had \
                     waited for as long as any may (aged), put a long call in front as none may wait for longer \
                     (overdue) or a task in the middle of a system call (in_kernel), ran a task on CPUs with another \
-                    last-level cache than those that it waited for (elsewhere), held a task back for its cpu.max (throttled)";
+                    last-level cache than those that it waited for (elsewhere), held a task back for its agent's use \
+                    of memory (braked) or for its cpu.max (throttled)";
         let done = kinds([
             ("direct", m.direct),
             ("queued", m.queued),
@@ -158,6 +159,7 @@ impl Page<'_> {
             ("overdue", m.overdue),
             ("in_kernel", m.in_kernel),
             ("elsewhere", m.elsewhere),
+            ("braked", m.braked),
             ("throttled", m.throttled),
         ]);
         to.counters("decisions", told, None, done);
@@ -179,6 +181,8 @@ impl Page<'_> {
         let m = &self.view.metrics;
         let told = "Agents that are held to a memory limit";
         to.gauge("memory_limited_agents", told, None, m.memory_limited as f64);
+        let told = "Agents whose tool calls are dispatched less, as they take too much memory";
+        to.gauge("memory_braked_agents", told, None, m.memory_braked as f64);
         let told = "Agents whose memory.high somebody else sets, which are left alone";
         to.gauge("memory_foreign_agents", told, None, m.memory_foreign as f64);
         let told = "Agents that an operator has paused";
