@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //! `agentbench memory`.
 
-use super::priority;
 use super::rounds::{Control, Machine, Round};
 use super::table::Table;
+use super::{density, priority};
 use agentload::traces::{self, Task};
 use agentvm::{KernelChoice, Mode};
 use anyhow::{bail, ensure, Context, Result};
 use clap::{Args, Subcommand};
+use serde::de::DeserializeOwned;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -17,14 +18,15 @@ pub enum Experiment {
     ///
     /// Who survives, and how long does the important one wait for its memory?
     Priority(PriorityArgs),
+    /// How many agents fit into a machine.
+    ///
+    /// The most of whom no framework is killed, and whose tasks take at most a tenth longer than with all the
+    /// memory that they want.
+    Density(DensityArgs),
 }
 
 #[derive(Args)]
 struct Common {
-    /// Who controls memory, comma-separated: none, scx_agent, memory (scx_agent --no-sched), sched
-    /// (scx_agent --no-memory), or NAME=OPTIONS of scx_agent.
-    #[arg(long, value_delimiter = ',', default_value = "none,memory,scx_agent")]
-    controls: Vec<String>,
     /// The first seed, and how many.
     #[arg(long, default_value_t = 1)]
     first_seed: u64,
@@ -46,6 +48,9 @@ struct Common {
     /// Folder of scx_agent and agentload (default: that of this program).
     #[arg(long)]
     bin_dir: Option<PathBuf>,
+    /// Outcomes of earlier runs (their memory.json) for the same table. Repeatable.
+    #[arg(long = "with", value_name = "FILE")]
+    with: Vec<PathBuf>,
     /// Print the table as markdown.
     #[arg(long)]
     markdown: bool,
@@ -56,6 +61,10 @@ pub struct PriorityArgs {
     /// Memory for the three agents, in MB, comma-separated.
     #[arg(long, value_delimiter = ',', default_value = "1100,1300")]
     limits: Vec<u64>,
+    /// Who controls memory, comma-separated: none, scx_agent, memory (scx_agent --no-sched), sched
+    /// (scx_agent --no-memory), or NAME=OPTIONS of scx_agent.
+    #[arg(long, value_delimiter = ',', default_value = "none,memory,scx_agent")]
+    controls: Vec<String>,
     /// Swap on zram, in MB; 0 for none.
     #[arg(long, default_value_t = 1000)]
     swap: u64,
@@ -77,6 +86,41 @@ pub struct PriorityArgs {
     common: Common,
 }
 
+#[derive(Args)]
+pub struct DensityArgs {
+    /// Numbers of agents, comma-separated.
+    #[arg(long, value_delimiter = ',', default_value = "12,16,20,24,28,32,36,40")]
+    agents: Vec<u32>,
+    /// Who controls memory, comma-separated: as for `priority`, or `unlimited` (nobody, and there is enough for
+    /// all, which the others are compared with), `static` (memory.max of each is the P95 of what tasks use at
+    /// most), `twice` (memory.high of each is twice its baseline).
+    #[arg(long, value_delimiter = ',', default_value = "unlimited,none,static,twice,memory")]
+    controls: Vec<String>,
+    /// Memory for the agents, in MB.
+    #[arg(long, default_value_t = 8000)]
+    memory: u64,
+    /// Swap on zram, in MB; 0 for none.
+    #[arg(long, default_value_t = 8000)]
+    swap: u64,
+    /// Length of the window cut from each recorded task, in s of the recording.
+    #[arg(long, default_value_t = 120.0)]
+    window: f64,
+    /// How much faster than recorded.
+    #[arg(long, default_value_t = 10.0)]
+    speed: f64,
+    /// All memory, and the daemon's options for it, is this part of what it would be.
+    #[arg(long, default_value_t = 0.25)]
+    scale: f64,
+    /// CPU demands are this part of what they would be, as the machine has few CPUs.
+    #[arg(long, default_value_t = 0.25)]
+    cpu: f64,
+    /// Recorded tasks; without them the agents are generated.
+    #[arg(long)]
+    traces: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
 /// Runs an experiment: a table on standard output, everything else in the folder for results.
 ///
 /// # Errors
@@ -84,6 +128,7 @@ pub struct PriorityArgs {
 pub fn execute(experiment: &Experiment) -> Result<()> {
     match experiment {
         Experiment::Priority(args) => run_priority(args),
+        Experiment::Density(args) => run_density(args),
     }
 }
 
@@ -127,6 +172,19 @@ impl Common {
         })
     }
 
+    /// What earlier runs came to.
+    fn earlier<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        for file in &self.with {
+            let text =
+                std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            let part: Vec<T> = serde_json::from_str(&text)
+                .with_context(|| format!("{}: not outcomes of this experiment", file.display()))?;
+            all.extend(part);
+        }
+        Ok(all)
+    }
+
     fn finish(&self, outcomes: &[impl Serialize], table: &Table) -> Result<()> {
         let file = self.out.join("memory.json");
         std::fs::write(&file, serde_json::to_string_pretty(outcomes)? + "\n")
@@ -163,7 +221,7 @@ fn run_priority(args: &PriorityArgs) -> Result<()> {
     let tasks = args.traces.as_deref().map(|file| tasks(file, &args.tasks)).transpose()?;
     let options = scaled_options(args.scale, DEFAULT_RESERVE_MB);
     let control = |c: &String| Common::control(c, &options);
-    let controls = common.controls.iter().map(control).collect::<Result<Vec<_>>>()?;
+    let controls = args.controls.iter().map(control).collect::<Result<Vec<_>>>()?;
     // More than the largest limit, by what the kernel and the daemon need.
     let most = args.limits.iter().max().context("no --limits")?;
     let machine = common.machine(&format!("{}M", (*most as f64 * args.scale) as u64 + 900))?;
@@ -183,6 +241,61 @@ fn run_priority(args: &PriorityArgs) -> Result<()> {
     let outcome = |((size, seed, round), played): (&(priority::Size, u64, Round), _)| {
         priority::Outcome::of(&round.control.name, *seed, size, played)
     };
-    let outcomes: Vec<_> = cells.iter().zip(&played).map(outcome).collect();
+    let mut outcomes = common.earlier()?;
+    outcomes.extend(cells.iter().zip(&played).map(outcome));
     common.finish(&outcomes, &priority::table(&outcomes, "none"))
+}
+
+fn run_density(args: &DensityArgs) -> Result<()> {
+    let common = &args.common;
+    let tasks = args.traces.as_deref().map(traces::read).transpose()?;
+    let size = density::Size {
+        scale: args.scale,
+        speed: args.speed,
+        cpu: args.cpu,
+        window_s: args.window,
+        memory_mb: args.memory,
+        swap_mb: args.swap,
+    };
+    // As scx_agent chooses it: a twentieth of the memory.
+    let options = scaled_options(args.scale, (args.memory / 20).max(DEFAULT_RESERVE_MB));
+    let most = *args.agents.iter().max().context("no --agents")?;
+    let static_mb = density::peak_p95_mb(
+        &density::plan(most.max(100), common.first_seed, &size, None),
+        tasks.as_deref(),
+        args.scale,
+    );
+    let mut cells = Vec::new();
+    for name in &args.controls {
+        let (control, limits) = match name.as_str() {
+            density::UNLIMITED => (Control::none(), density::Limits::Unlimited),
+            "static" => {
+                eprintln!(
+                    "agentbench: static limits of {static_mb:.0} MB: {:.0} agents fit by them",
+                    (args.memory as f64 / static_mb).floor()
+                );
+                (Control::none(), density::Limits::Static { max_mb: static_mb })
+            }
+            "twice" => (Control::none(), density::Limits::Twice),
+            other => (Common::control(other, &options)?, density::Limits::None),
+        };
+        let name = if limits == density::Limits::None { &control.name } else { name };
+        for agents in &args.agents {
+            for seed in common.seeds() {
+                let plan = density::plan(*agents, seed, &size, tasks.as_deref());
+                let round = density::round(seed, &plan, &size, name, &control, limits);
+                cells.push((name.clone(), seed, round));
+            }
+        }
+    }
+    let rounds: Vec<_> = cells.iter().map(|(_, _, round)| round.clone()).collect();
+    let available = rounds.iter().map(|r| r.available_mb).max().context("no --controls")?;
+    let machine = common.machine(&format!("{}M", available + 900))?;
+    let played = machine.play("density", &rounds, &common.out)?;
+    let mut outcomes = common.earlier()?;
+    let outcome = |((name, seed, round), played): (&(String, u64, Round), _)| {
+        density::Outcome::of(name, *seed, &round.plan, played)
+    };
+    outcomes.extend(cells.iter().zip(&played).map(outcome));
+    common.finish(&outcomes, &density::table(&outcomes))
 }
