@@ -2,9 +2,9 @@
 /*
  * The memory brake. While the host runs short of memory, the tool calls of an
  * agent that takes more than its share are dispatched less: as if they had a
- * cpu.max of a tenth of a CPU. They hold no lock for it, as what is parked for a
- * real one; frameworks go on. The user half brakes, at each of its looks anew: a
- * brake that is not renewed ends by itself.
+ * cpu.max of a tenth of a CPU. What is held back inside the kernel, perhaps with a
+ * lock, has turns after 0.1 s (inkernel.bpf.h); frameworks go on. The user half
+ * brakes, at each of its looks anew: a brake that is not renewed ends by itself.
  */
 #ifndef SCX_AGENT_BRAKE_BPF_H
 #define SCX_AGENT_BRAKE_BPF_H
@@ -22,13 +22,14 @@
 /* The group that each brake is of, 0: none. A brake's slot of a limit is its number, plus one. */
 static u32 brake_groups[AGENT_MAX_BRAKES];
 
-/* The brake in @slot is of no agent from now on, and whoever waits for it may go on. */
-static __always_inline void brake_end(u32 slot)
+/* The brake in @slot, of the group in @owner, is of no agent from now on, and whoever waits for it may go on. */
+static __always_inline void brake_end(u32 slot, u32 owner)
 {
 	struct limit *l = limit_at(slot);
 	u32 i, left = 0;
 
-	if (!l || !slot || slot > AGENT_MAX_BRAKES)
+	if (!l || !slot || slot > AGENT_MAX_BRAKES ||
+	    brake_groups[(slot - 1) & (AGENT_MAX_BRAKES - 1)] != owner)
 		return;
 	l->quota_ns = LIMIT_NONE_NS;
 	if (l->armed)
@@ -55,7 +56,7 @@ static __always_inline void brakes_tick(u64 now)
 				continue;
 			grp->brake = 0;
 		}
-		brake_end(i + 1);
+		brake_end(i + 1, slot);
 	}
 }
 
@@ -94,28 +95,32 @@ int brake_agent(struct agent_brake *b)
 	if (!b->on) {
 		i = grp->brake;
 		grp->brake = 0;
-		brake_end(i);
+		brake_end(i, slot);
 		b->done = 1;
 		return 0;
 	}
 	grp->brake_until_ns = now + BRAKE_MAX_NS;
-	if (grp->brake) {
+	if (grp->brake && brake_groups[(grp->brake - 1) & (AGENT_MAX_BRAKES - 1)] == slot) {
+		braked = true;
 		b->done = 1;
 		return 0;
 	}
+	grp->brake = 0;
 	bpf_for(i, 0, AGENT_MAX_BRAKES) {
-		if (brake_groups[i & (AGENT_MAX_BRAKES - 1)])
-			continue;
 		l = limit_at(i + 1);
 		if (!l || !l->ready)
 			break;
+		/* Taken, or somebody waits there who was held back by its last owner's. */
+		if (brake_groups[i & (AGENT_MAX_BRAKES - 1)] || l->armed)
+			continue;
 		l->period_ns = BRAKE_PERIOD_NS;
 		l->burst_ns = 0;
 		l->budget_ns = BRAKE_QUOTA_NS;
 		l->next_ns = now + BRAKE_PERIOD_NS;
 		l->quota_ns = BRAKE_QUOTA_NS;
-		brake_groups[i & (AGENT_MAX_BRAKES - 1)] = slot;
+		/* In this order: the tick ends what no group says is its own. */
 		grp->brake = i + 1;
+		brake_groups[i & (AGENT_MAX_BRAKES - 1)] = slot;
 		braked = true;
 		b->done = 1;
 		break;

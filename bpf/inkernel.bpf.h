@@ -61,6 +61,8 @@ static __always_inline bool kernel_has_turn(struct group *grp)
 __noinline int kernel_look_at(u64 dsq, u64 now)
 {
 	struct task_ctx *tctx;
+	/* It is we who hold back what is braked, and no limit that somebody has set: it goes on at once. */
+	bool braked = dsq >= dsq_parked(1) && dsq <= dsq_parked(AGENT_MAX_BRAKES);
 	struct task_struct *p;
 	u64 key, waited, to;
 
@@ -74,14 +76,15 @@ __noinline int kernel_look_at(u64 dsq, u64 now)
 			continue;
 		waited = time_delta(now, tctx->queued_at_ns);
 		if (waited < KERNEL_WAIT_NS ||
-		    (waited < KERNEL_MAX_WAIT_NS && !kernel_has_turn(group_at(tctx->group))))
+		    (!braked && waited < KERNEL_MAX_WAIT_NS &&
+		     !kernel_has_turn(group_at(tctx->group))))
 			continue;
 		to = is_pinned(p) ? (u64)scx_bpf_task_cpu(p) :
 				   DSQ_SHARED(cpu_domain(scx_bpf_task_cpu(p)));
 		tctx->kernel_turn = 1;
 		/* Whatever its cgroup has left. */
 		tctx->released = 1;
-		scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, KERNEL_SLICE_NS);
+		scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, braked ? slice_ns : KERNEL_SLICE_NS);
 		scx_bpf_dsq_move_set_vtime(BPF_FOR_EACH_ITER, key);
 		if (!scx_bpf_dsq_move_vtime(BPF_FOR_EACH_ITER, p, to, 0))
 			continue;
@@ -102,8 +105,11 @@ __noinline int kernel_look(u64 now)
 		kernel_look_at(queue_at(i), now);
 	bpf_for(i, 1, limits_top) {
 		l = limit_at(i);
-		if (l && l->armed)
-			kernel_look_at(dsq_parked(i), now);
+		if (!l || !l->ready || !scx_bpf_dsq_nr_queued(dsq_parked(i)))
+			continue;
+		/* A task is in the queue only after it was put there: the timer may have come in between. */
+		limit_arm(l, 0);
+		kernel_look_at(dsq_parked(i), now);
 	}
 	return 0;
 }

@@ -31,14 +31,17 @@ struct Programs {
     tag_agent: OwnedFd,
     name_agent: OwnedFd,
     set_agent: OwnedFd,
-    brake_agent: OwnedFd,
+    /// None where nothing is scheduled.
+    brake_agent: Option<OwnedFd>,
     task_ctxs: OwnedFd,
 }
 
 impl Kernel {
+    /// The programs of `skel`, which are all there if it `schedules`.
+    ///
     /// # Errors
     /// No descriptors are left.
-    pub fn new(skel: &BpfSkel<'_>) -> Result<Kernel> {
+    pub fn new(skel: &BpfSkel<'_>, schedules: bool) -> Result<Kernel> {
         let own =
             |p: &libbpf_rs::ProgramMut<'_>| p.as_fd().try_clone_to_owned().context("cannot keep a program");
         Ok(Kernel(Arc::new(Programs {
@@ -47,7 +50,7 @@ impl Kernel {
             tag_agent: own(&skel.progs.tag_agent)?,
             name_agent: own(&skel.progs.name_agent)?,
             set_agent: own(&skel.progs.set_agent)?,
-            brake_agent: own(&skel.progs.brake_agent)?,
+            brake_agent: schedules.then(|| own(&skel.progs.brake_agent)).transpose()?,
             task_ctxs: skel.maps.task_ctxs.as_fd().try_clone_to_owned().context("cannot keep a map")?,
         })))
     }
@@ -104,10 +107,11 @@ impl Kernel {
     }
 
     /// Brakes the tool calls of the agent with cgroup `cgroup_id` for at most a second, or ends that. False if
-    /// it is not so now: there is no such agent, or too many are braked.
+    /// it is not so now: there is no such agent, too many are braked, or nothing is scheduled.
     pub fn brake(&self, cgroup_id: u64, on: bool) -> bool {
         let mut brake = agent_brake { cgroup_id, on: on.into(), ..zeroed() };
-        run(&self.0.brake_agent, &mut brake).is_ok() && brake.done != 0
+        let program = self.0.brake_agent.as_ref();
+        program.is_some_and(|p| run(p, &mut brake).is_ok()) && brake.done != 0
     }
 
     /// Gives the agent with cgroup `cgroup_id` a class, as the kernel half has them, and a weight, 0 for

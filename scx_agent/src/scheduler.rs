@@ -164,9 +164,9 @@ impl<'a> Scheduler<'a> {
         let stats = StatsServer::new(questions::server_data(&waker)).launch();
         umask(mask);
         let stats = stats.context("cannot serve statistics")?;
-        let kernel = Kernel::new(&skel)?;
+        let kernel = Kernel::new(&skel, schedules)?;
         if let Some(m) = &memory {
-            let _ = m.messages.send(memory::Message::Kernel { kernel: kernel.clone(), schedules });
+            let _ = m.messages.send(memory::Message::Kernel(kernel.clone()));
         }
         let asked = kernel.clone();
         let agent_of = move |pid| asked.agent_of(pid);

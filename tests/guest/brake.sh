@@ -54,9 +54,8 @@ sleep 2
 fact renewed_pct "$(share 5)"
 fact old_braked "$(grep -c 'agent "old".*brake on its calls off -> on' /out/braked.err)"
 ends braked
-fact off "$(grep -c 'agent "new".*brake on its calls on -> off' /out/braked.err)"
 
-calls unbraked --no-mem-brake
+calls unbraked --mem-no-brake
 sleep 1
 fact unbraked_pct "$(share 5)"
 ends unbraked

@@ -115,10 +115,9 @@ fn calls_over_their_share_are_dispatched_less() {
         "of a CPU: braked {braked} %, not renewed {unrenewed} %, renewed {renewed} %, without {unbraked} %"
     );
     // A tenth of a CPU is its quota.
-    assert!((1.0..25.0).contains(&braked) && (1.0..25.0).contains(&renewed), "{facts:?}\n{log}");
-    assert!(unrenewed > 2.0 * braked && unrenewed > 40.0, "it ends by itself: {facts:?}");
-    assert!(unbraked > 2.0 * braked && unbraked > 40.0, "{facts:?}");
-    assert!(facts.number("off") >= 1.0, "it is over with its calls:\n{log}");
+    assert!((1.0..40.0).contains(&braked) && (1.0..40.0).contains(&renewed), "{facts:?}\n{log}");
+    assert!(unrenewed > 2.0 * braked && unrenewed > 60.0, "it ends by itself: {facts:?}");
+    assert!(unbraked > 2.0 * braked && unbraked > 60.0, "{facts:?}");
 }
 
 #[test]

@@ -3,15 +3,19 @@
 
 use super::apart::Apart;
 use super::controller::Controller;
-use super::limit::Limit;
+use super::limit::{Limit, MB};
 use super::policy::{self, Burst};
 use super::worker::{Job, Why};
 use crate::agents::Phase;
+use crate::bpf_intf::AGENT_MAX_BRAKES;
 use std::cmp::Reverse;
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The most that is taken from a burst before the next look, in bytes.
+const TAKEN_MAX: u64 = 256 * MB;
 
 impl Controller {
     /// Shares what the host has left among the bursts: the most important first, of equals the oldest.
@@ -35,27 +39,39 @@ impl Controller {
         let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
         let grants = policy::share(&bursts, headroom);
         let urgent = policy::urgent(&bursts);
-        for (((id, found), burst), grant) in shared.into_iter().zip(&bursts).zip(grants) {
+        let mut over = Vec::new();
+        for (((id, found), burst), grant) in shared.into_iter().zip(&bursts).zip(&grants) {
             if policy::worth(found, grant.high) {
                 self.hold(id, grant.high, grant.rule);
             }
-            self.take_back(id, policy::take_back(burst, grant.high, urgent));
-            let foreign = self.agents.get(&id).is_some_and(|a| a.knob.foreign);
-            self.brake(id, !foreign && policy::over_share(burst, grant.high), grant.rule);
+            self.take_back(id, policy::take_back(burst, grant, urgent));
+            match policy::over_share(burst, grant) && self.agents.get(&id).is_some_and(|a| !a.knob.foreign) {
+                true => over.push((id, grant.rule)),
+                false => self.brake(id, false, grant.rule),
+            }
+        }
+        // There are places for so many: those are taken that are last in line.
+        let spared = over.len().saturating_sub(AGENT_MAX_BRAKES as usize);
+        for (i, (id, rule)) in over.into_iter().enumerate() {
+            self.brake(id, i >= spared, rule);
         }
     }
 
-    /// Takes `bytes` of a burst.
+    /// Takes `bytes` of a burst, a part of them at a time; 0: no more.
     fn take_back(&mut self, id: u64, bytes: u64) {
         let Some(a) = self.agents.get_mut(&id) else { return };
         // Of one whose calls have cgroups of their own the limits of those do.
-        let left_alone = a.knob.foreign || a.apart == Apart::Yes;
-        if bytes < policy::STEP_MIN || left_alone || a.reclaiming || !a.retry.is_due(self.shared) {
+        if bytes < policy::STEP_MIN || a.knob.foreign || a.apart == Apart::Yes {
+            a.wanted.store(false, Ordering::Relaxed);
+            return;
+        }
+        if a.reclaiming || !a.retry.is_due(self.shared) {
             return;
         }
         a.reclaiming = true;
         a.wanted = Arc::new(AtomicBool::new(true));
         let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
+        let bytes = bytes.min(TAKEN_MAX);
         let _ = self.jobs.send(Job { cgroup, bytes, cache_only: false, wanted, why: Why::Burst });
     }
 

@@ -33,9 +33,6 @@ use std::time::{Duration, Instant};
 /// Time between two looks at the host while nothing but settled waits is there.
 const TICK_IDLE: Duration = Duration::from_secs(1);
 
-/// Least time between two rounds of sharing, however many calls begin.
-const SHARE_MIN: Duration = policy::LOOK_MIN;
-
 /// All that the controller knows. Dropping it puts every knob back, also when it panics.
 pub struct Controller {
     pub tunables: Tunables,
@@ -54,7 +51,7 @@ pub struct Controller {
     pub variant: Option<Variant>,
     /// What those programs are told; None where there are none.
     pub rooms: Option<Rooms>,
-    /// What has calls dispatched less; None where nothing is scheduled, or that is not wanted.
+    /// What has calls dispatched less; None before there is a kernel half.
     pub brakes: Option<Brakes>,
     pub host: Host,
     /// When that was found out, and how much less was available each second since the time before, in bytes.
@@ -113,9 +110,10 @@ impl Controller {
             Message::Found { id, name } => self.found(id, name, now),
             Message::Gone { id } => self.gone(id),
             Message::Phase { id, to, at } => self.phase(id, to, at),
-            Message::Kernel { kernel, schedules } => {
+            Message::Kernel(kernel) => {
                 self.load_rooms(&kernel);
-                self.brakes = schedules.then(|| Brakes::new(kernel.clone()));
+                self.brakes = Some(Brakes::new(kernel.clone()));
+                self.counters.braked.store(0, Ordering::Relaxed);
                 self.kernel(kernel);
             }
             Message::Call { id, call, pid } => {
@@ -188,7 +186,7 @@ impl Controller {
         match to {
             Phase::LlmWait => (),
             Phase::Framework => self.set(id, None, "the framework is never held"),
-            Phase::Tool if self.pressed && at >= self.shared + SHARE_MIN => {
+            Phase::Tool if self.pressed && at >= self.shared + Tunables::rest(self.look_took) => {
                 self.agents.get_mut(&id).map(Agent::note_entry);
                 self.look_at_host(at);
                 self.share();
@@ -217,7 +215,7 @@ impl Controller {
         let Some(a) = self.agents.get(&id) else { return };
         match a.phase {
             Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, rule, now),
-            Phase::Tool if self.pressed && now >= self.shared + SHARE_MIN => {
+            Phase::Tool if self.pressed && now >= self.shared + Tunables::rest(self.look_took) => {
                 self.look_at_host(now);
                 self.share();
             }
@@ -294,7 +292,10 @@ impl Controller {
                 Some(Phase::LlmWait) => self.review(id, now),
                 // Open already, unless the write failed or pressure has ended.
                 Some(Phase::Framework) => self.set(id, None, "the framework is never held"),
-                Some(Phase::Tool) if !self.pressed => self.set(id, None, "no pressure: bursts are open"),
+                Some(Phase::Tool) if !self.pressed => {
+                    self.set(id, None, "no pressure: bursts are open");
+                    self.agents.get(&id).map(|a| a.wanted.store(false, Ordering::Relaxed));
+                }
                 _ => (),
             }
             self.tell_room(id);

@@ -18,8 +18,8 @@ pub enum Message {
     Gone { id: u64 },
     /// An agent goes to another phase; `at` is when the daemon was told.
     Phase { id: u64, to: Phase, at: Instant },
-    /// Who knows which process is in which call, from now on; and whether it schedules.
-    Kernel { kernel: Kernel, schedules: bool },
+    /// Who knows which process is in which call, from now on.
+    Kernel(Kernel),
     /// A tool call begins with the process `pid`.
     Call { id: u64, call: u64, pid: u32 },
     /// A tool call is over, or turns out to be none.

@@ -31,7 +31,7 @@ pub struct Options {
     pub mem_settle_ms: u64,
 
     /// Memory of the host that tool calls may not use up, in MB: with less available, the newest
-    /// are throttled. Default: a twentieth of the memory, at least 128 MB, at most 4 GB.
+    /// are throttled, but for an agent of more weight than all others. Default: a twentieth of the memory, at least 128 MB, at most 4 GB.
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
     pub mem_reserve_mb: Option<u64>,
 
@@ -48,7 +48,7 @@ pub struct Options {
 
     /// Do not dispatch tool calls less that take more than their share of memory while the host runs short.
     #[arg(long)]
-    pub no_mem_brake: bool,
+    pub mem_no_brake: bool,
 
     /// How long an agent waits for its model, and uses next to no CPU time, until it is idle: when the host
     /// runs short, the memory of idle agents is reclaimed, of the one that is idle longest first, in steps.
@@ -100,7 +100,7 @@ impl Options {
             reserve,
             pressure_pct: self.mem_pressure_pct as f32,
             oom_adj: self.mem_oom_adj,
-            no_brake: self.no_mem_brake,
+            no_brake: self.mem_no_brake,
             idle_after: self.idle_after,
         })
     }

@@ -22,8 +22,9 @@ const RISE: Duration = Duration::from_secs(60);
 /// Times between two looks at a host with bursts: the longest, and the shortest.
 pub const LOOK_MAX: Duration = Duration::from_millis(250);
 pub const LOOK_MIN: Duration = Duration::from_millis(50);
-/// Part of the time that looking may take.
+/// Part of the time that looking may take, and from which pause on it may take more: brakes hold for a second.
 const LOOK_PART: u32 = 20;
+const LOOK_REST: Duration = Duration::from_millis(500);
 /// PSI of an agent, some avg10 in percent, from which it needs what it has: no more is reclaimed.
 pub const AGENT_STALLED_PCT: f32 = 1.0;
 
@@ -101,13 +102,18 @@ impl Tunables {
         baseline.saturating_add((slack as u64).max(self.slack_min))
     }
 
+    /// Least time from one look to the next, if that takes `took`.
+    pub fn rest(took: Duration) -> Duration {
+        took.saturating_mul(LOOK_PART).clamp(LOOK_MIN, LOOK_REST)
+    }
+
     /// When to look again at a host that has `available` bytes and has lost `lost_per_s` of them a second since the
     /// last look, which took `took`: before half of what is above the reserve is gone.
     pub fn next_look(&self, available: u64, lost_per_s: f64, took: Duration) -> Duration {
         let room = available.saturating_sub(self.reserve) as f64 / 2.0;
         let longest = LOOK_MAX.as_secs_f64();
         let lasts_s = if lost_per_s > 0.0 { (room / lost_per_s).min(longest) } else { longest };
-        Duration::from_secs_f64(lasts_s).max(LOOK_MIN).max(took * LOOK_PART)
+        Duration::from_secs_f64(lasts_s).max(Tunables::rest(took))
     }
 
     /// Whether the host is under pressure, of whose tasks `stalled_pct` stall that we do not hold; `was` is the
@@ -207,6 +213,8 @@ pub struct Burst {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     pub high: Limit,
+    /// What it may use by the rule, in bytes, whatever bounds say of the limit.
+    pub budget: u64,
     pub rule: &'static str,
 }
 
@@ -241,8 +249,8 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let grants = bursts.iter().enumerate().zip(kept).zip(claims).map(|(((i, b), keep), claim)| {
         let extra = if all_claims > 0.0 { (pool as f64 * (claim / all_claims)) as u64 } else { 0 };
         let (wanted, rule) = if i == 0 && foremost {
-            first = false;
-            return Grant { high: b.bounds.original, rule: "most important burst is open" };
+            first = claim == 0.0;
+            return Grant { high: b.bounds.original, budget: u64::MAX, rule: "most important burst is open" };
         } else if claim > 0.0 && first {
             (b.current.saturating_add(extra.max(FIRST_GROWTH)), "first burst goes on")
         } else if keep < held(b) {
@@ -253,7 +261,7 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
             (b.current.saturating_add(IDLE_GROWTH), "burst does not grow")
         };
         first = first && claim == 0.0;
-        Grant { high: b.bounds.apply(wanted), rule }
+        Grant { high: b.bounds.apply(wanted), budget: wanted.max(b.bounds.floor), rule }
     });
     grants.collect()
 }
@@ -268,18 +276,18 @@ pub fn urgent(bursts: &[Burst]) -> bool {
     is_foremost(bursts) && bursts[0].needs
 }
 
-/// What is to be taken from a burst that is held to `high`, in bytes. One that grows gives back by itself when it
-/// runs into its limit, unless it is `urgent`; from one that does not, a limit takes nothing.
-pub fn take_back(burst: &Burst, high: Limit, urgent: bool) -> u64 {
+/// What is to be taken from a burst, in bytes. One that grows gives back by itself when it runs into its limit,
+/// unless it is `urgent`; from one that does not, a limit takes nothing.
+pub fn take_back(burst: &Burst, grant: &Grant, urgent: bool) -> u64 {
     match burst.needs && !urgent {
         true => 0,
-        false => burst.current.saturating_sub(high.bytes().max(burst.bounds.floor)),
+        false => burst.current.saturating_sub(grant.budget),
     }
 }
 
-/// Whether a burst that is held to `high` has got there, and would go on.
-pub fn over_share(burst: &Burst, high: Limit) -> bool {
-    burst.needs && high != burst.bounds.original && burst.current.saturating_add(STEP_MIN) > high.bytes()
+/// Whether a burst has got to what it may use, and would go on.
+pub fn over_share(burst: &Burst, grant: &Grant) -> bool {
+    burst.needs && burst.current.saturating_add(STEP_MIN) > grant.budget
 }
 
 /// Limits of an agent's calls in cgroups of their own, which use `used` bytes each, so that all of the

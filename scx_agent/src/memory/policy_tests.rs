@@ -118,6 +118,7 @@ fn one_more_important_than_all_others_is_open() {
     assert_eq!(grants[2].rule, "later burst gives back");
     assert_eq!(grants[2].high, Limit::Bytes(500 * MB), "as much as is short, but half at a time");
     let idle = [Burst { needs: false, ..most }, burst(1000, true), burst(1000, true)];
+    assert_eq!(share(&idle, 0)[1].rule, "first burst goes on", "somebody always does");
     assert_eq!(share(&idle, -500 * MB as i64)[2].high, Limit::Bytes(875 * MB), "an eighth, for nobody");
     let original = Limit::Bytes(1200 * MB);
     let held = Burst { bounds: Bounds { original, ..free(200 * MB) }, ..most };
@@ -127,29 +128,36 @@ fn one_more_important_than_all_others_is_open() {
     assert_eq!(share(&[most], 0)[0].high, Limit::Bytes(1008 * MB), "alone");
 }
 
+fn granted(mb: u64) -> Grant {
+    Grant { high: Limit::Bytes(mb * MB), budget: mb * MB, rule: "" }
+}
+
 #[test]
 fn only_what_does_not_give_back_by_itself_is_taken() {
-    let high = Limit::Bytes(900 * MB);
-    assert_eq!(take_back(&burst(1000, true), high, false), 0);
-    assert_eq!(take_back(&burst(1000, true), high, true), 100 * MB);
-    assert_eq!(take_back(&burst(1000, false), high, false), 100 * MB);
-    assert_eq!(take_back(&burst(800, false), high, true), 0);
-    assert_eq!(take_back(&burst(1000, false), Limit::Bytes(0), true), 800 * MB, "never of its floor");
+    let grant = granted(900);
+    assert_eq!(take_back(&burst(1000, true), &grant, false), 0);
+    assert_eq!(take_back(&burst(1000, true), &grant, true), 100 * MB);
+    assert_eq!(take_back(&burst(1000, false), &grant, false), 100 * MB);
+    assert_eq!(take_back(&burst(800, false), &grant, true), 0);
 }
 
 #[test]
 fn those_are_braked_that_are_at_their_limit_and_grow() {
-    let over = |current: u64, needs| over_share(&burst(current, needs), Limit::Bytes(1000 * MB));
+    let over = |current: u64, needs| over_share(&burst(current, needs), &granted(1000));
     assert!(over(1200, true) && over(1000, true) && over(999, true));
     assert!(!over(990, true), "it has room");
     assert!(!over(1200, false), "it does not grow");
-    let original = Limit::Bytes(1000 * MB);
-    let own = Burst { bounds: Bounds { original, ..free(200 * MB) }, ..burst(1200, true) };
-    assert!(!over_share(&own, original), "a limit of somebody else");
     // Of those that share, the first is never braked, and the last is.
     let bursts = [burst(1000, true), burst(1000, true)];
     let grants = share(&bursts, 0);
-    assert!(!over_share(&bursts[0], grants[0].high) && over_share(&bursts[1], grants[1].high));
+    assert!(!over_share(&bursts[0], &grants[0]) && over_share(&bursts[1], &grants[1]));
+    // Nor if it is near a limit of somebody else, under which its own has to stay.
+    let max = Limit::Bytes(1100 * MB);
+    let alone = [Burst { bounds: Bounds { max, ..free(200 * MB) }, ..burst(1000, true) }];
+    let grant = &share(&alone, 500 * MB as i64)[0];
+    assert!(grant.high < Limit::Bytes(1000 * MB) && !over_share(&alone[0], grant), "{grant:?}");
+    let sleeps = Burst { needs: false, ..alone[0] };
+    assert_eq!(take_back(&sleeps, &share(&[sleeps], 0)[0], false), 0);
 }
 
 #[test]
@@ -164,6 +172,7 @@ fn the_next_look_is_before_the_reserve_is_used() {
     assert_eq!(next(100, 1), ms(50));
     assert_eq!(next(100, 0), ms(250), "nothing changes");
     assert_eq!(t.next_look(0, 1e12, ms(20)), ms(400), "where looking takes long");
+    assert_eq!(t.next_look(0, 1e12, ms(3000)), ms(500), "but never for long");
 }
 
 #[test]
@@ -229,6 +238,8 @@ proptest! {
         let foremost = bursts.len() > 1 && bursts[0].weight > bursts[1].weight;
         for (i, (b, g)) in bursts.iter().zip(&grants).enumerate() {
             prop_assert!(respects(g.high, &b.bounds), "{b:?} {g:?}");
+            prop_assert!(i > 0 || !over_share(b, g), "the first: {b:?} {g:?}");
+            prop_assert!(take_back(b, g, true) <= b.current.saturating_sub(b.bounds.floor));
             if i == 0 && foremost {
                 prop_assert_eq!(g.high, b.bounds.original);
                 continue;

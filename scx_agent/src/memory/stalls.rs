@@ -46,12 +46,14 @@ impl Stalls {
         }
         let pct = |us: u64| (us as f64 / (passed_s * 1e4)).min(100.0);
         let all_us = host_us.saturating_sub(last.host_us);
-        let held = if pct(all_us) < ASKED_FROM_PCT { BTreeMap::new() } else { held() };
+        // Where nobody asks, theirs can hardly have changed.
+        let asked = (pct(all_us) >= ASKED_FROM_PCT).then(held);
         // Of one that was not asked before it is not known, for this once.
-        let ours_us: u64 =
-            held.iter().filter_map(|(id, us)| Some(us.saturating_sub(*last.held.get(id)?))).sum();
+        let since = |(id, us): (&u64, &u64)| Some(us.saturating_sub(*last.held.get(id)?));
+        let ours_us: u64 = asked.iter().flatten().filter_map(since).sum();
         let keeps = (-passed_s / PERIOD_S).exp();
         self.avg_pct = self.avg_pct * keeps + pct(all_us.saturating_sub(ours_us)) * (1.0 - keeps);
+        let held = asked.unwrap_or_else(|| last.held.clone());
         self.last = Some(Last { at: now, host_us, held });
     }
 }
@@ -88,6 +90,17 @@ mod tests {
         let rest = after(401, 200, [60, 40]);
         assert!((39.5..41.5).contains(&rest), "{rest}");
         assert!(after(401, 100, [250, 250]) < 0.5, "at once: never less than none");
+    }
+
+    #[test]
+    fn who_stalls_now_and_then_is_known() {
+        let (start, mut stalls, mut us) = (Instant::now(), Stalls::default(), 0);
+        for n in 0..400 {
+            // In every other interval, and all of it is ours.
+            us += if n % 2 == 0 { 100_000 } else { 0 };
+            stalls.look(start + Duration::from_millis(250 * n), us, || BTreeMap::from([(1, us)]));
+        }
+        assert!(stalls.others_pct() < 0.5, "{}", stalls.others_pct());
     }
 
     #[test]
