@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# A host that runs short: two tool calls grow, one after the other, beside a framework that works.
+# A host that runs short: two tool calls grow, one after the other, beside a framework that works. What their
+# limits do by themselves: a call that is braked as well runs into its limit less often (brake.sh).
 . /tests/lib.sh
 
 swap_on_zram
@@ -26,7 +27,7 @@ turns=
 for i in $(seq 40); do turns="$turns,1500000:$WORK:1:$(((50 + i) * MB))"; done
 enter agents/busy agentload burn --stages "$turns" &
 
-start_scheduler pressure -v --agent-cgroup 'agents/*' --mem-reserve-mb 250
+start_scheduler pressure -v --agent-cgroup 'agents/*' --mem-reserve-mb 250 --mem-no-brake
 sleep 5
 enter agents/old sh -c "agentload burn --stages $(growing 20 20 300); exit 0" &
 old=$!

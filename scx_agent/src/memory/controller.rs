@@ -294,7 +294,9 @@ impl Controller {
                 Some(Phase::Framework) => self.set(id, None, "the framework is never held"),
                 Some(Phase::Tool) if !self.pressed => {
                     self.set(id, None, "no pressure: bursts are open");
-                    self.agents.get(&id).map(|a| a.wanted.store(false, Ordering::Relaxed));
+                    if let Some(a) = self.agents.get(&id) {
+                        a.wanted.store(false, Ordering::Relaxed);
+                    }
                 }
                 _ => (),
             }
