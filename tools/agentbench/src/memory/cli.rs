@@ -209,6 +209,8 @@ fn tasks(file: &Path, ids: &[String]) -> Result<Vec<Task>> {
 /// scx_agent's default of --mem-reserve-mb on a small machine, and that of --mem-slack-min-mb.
 const DEFAULT_RESERVE_MB: u64 = 128;
 const DEFAULT_SLACK_MB: u64 = 64;
+/// scx_agent's default of --mem-settle-ms.
+const DEFAULT_SETTLE_MS: f64 = 1000.0;
 
 /// What scx_agent would choose on a machine of the size that this one stands for.
 fn scaled_options(scale: f64, reserve_mb: u64) -> String {
@@ -258,7 +260,11 @@ fn run_density(args: &DensityArgs) -> Result<()> {
         swap_mb: args.swap,
     };
     // As scx_agent chooses it: a twentieth of the memory.
-    let options = scaled_options(args.scale, (args.memory / 20).max(DEFAULT_RESERVE_MB));
+    let settle_ms = (DEFAULT_SETTLE_MS / args.speed).max(100.0);
+    let options = format!(
+        "{} --mem-settle-ms {settle_ms:.0}",
+        scaled_options(args.scale, (args.memory / 20).max(DEFAULT_RESERVE_MB))
+    );
     let most = *args.agents.iter().max().context("no --agents")?;
     let static_mb = density::peak_p95_mb(
         &density::plan(most.max(100), common.first_seed, &size, None),

@@ -124,6 +124,8 @@ pub struct Outcome {
     pub killed_calls: u32,
     /// How long the task of an agent took, from its start to its end, in s: the mean of those that ended.
     pub task_s: f64,
+    /// P95 of the time from when the model's answer is due until the framework has dealt with it, in ms.
+    pub framework_p95_ms: Option<f64>,
     /// Pages swapped out.
     pub swapped: f64,
 }
@@ -141,6 +143,7 @@ impl Outcome {
             seed,
             lost: load::lost(&played.records),
             killed_calls: load::killed_calls(&played.records),
+            framework_p95_ms: percentile(&load::framework_ms(&played.records), 95.0),
             task_s: lasted.iter().sum::<f64>() / lasted.len().max(1) as f64,
             swapped: played.facts.get("pswpout").copied().unwrap_or(0.0),
         }
@@ -179,6 +182,7 @@ pub fn table(all: &[Outcome]) -> Table {
         "calls killed",
         "mean task s",
         "of unlimited",
+        "framework P95 ms",
         "pages swapped",
         "fit",
     ]);
@@ -199,6 +203,7 @@ pub fn table(all: &[Outcome]) -> Table {
             own.iter().map(|o| o.killed_calls).sum::<u32>().to_string(),
             format!("{:.2}", mean(|o| o.task_s)),
             longer(all, agents, control).map_or_else(|| "-".into(), |l| format!("{l:.3}x")),
+            format!("{:.1}", mean(|o| o.framework_p95_ms.unwrap_or(0.0))),
             format!("{:.0}", mean(|o| o.swapped)),
             if fits(all, agents, control) { "yes" } else { "no" }.into(),
         ]);
@@ -248,6 +253,7 @@ mod tests {
             lost,
             killed_calls: 0,
             task_s,
+            framework_p95_ms: None,
             swapped: 0.0,
         };
         let all = [

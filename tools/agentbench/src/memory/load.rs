@@ -66,6 +66,15 @@ pub fn agents(records: &[Record]) -> impl Iterator<Item = &AgentRecord> {
     })
 }
 
+/// How long frameworks took with each of the model's answers from when it was due, in ms.
+pub fn framework_ms(records: &[Record]) -> Vec<f64> {
+    let turn = |r: &Record| match r {
+        Record::Turn(t) => Some(t.done_ns.saturating_sub(t.due_ns) as f64 / 1e6),
+        _ => None,
+    };
+    records.iter().filter_map(turn).collect()
+}
+
 /// How many frameworks a run has lost.
 pub fn lost(records: &[Record]) -> usize {
     agents(records).filter(|a| a.end_ns == 0).count()
