@@ -7,6 +7,7 @@ use super::knobs::Cgroup;
 use super::limit::Limit;
 use super::policy::{Bounds, Tunables};
 use super::retry::Retry;
+use super::worker::{Job, Why};
 use crate::agents::Phase;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -190,6 +191,12 @@ impl Agent {
         (self.looked, self.high_events, self.grew) = (None, None, None);
         (self.review_at, self.pause) = (now, Duration::ZERO);
         self.retry.anew(now);
+    }
+
+    /// A job to reclaim `bytes` of it, which goes on while that is wanted: until its answer there is no other.
+    pub fn reclaim(&mut self, bytes: u64, cache_only: bool, why: Why) -> Job {
+        self.reclaiming = true;
+        Job { cgroup: self.cgroup.clone(), bytes, cache_only, wanted: self.wanted.clone(), why }
     }
 
     /// Notes what an agent without a baseline has as its burst begins.

@@ -5,7 +5,7 @@ use super::apart::Apart;
 use super::controller::Controller;
 use super::limit::{Limit, MB};
 use super::policy::{self, Burst};
-use super::worker::{Job, Why};
+use super::worker::Why;
 use crate::agents::Phase;
 use crate::bpf_intf::AGENT_MAX_BRAKES;
 use std::cmp::Reverse;
@@ -68,11 +68,8 @@ impl Controller {
         if a.reclaiming || !a.retry.is_due(self.shared) {
             return;
         }
-        a.reclaiming = true;
         a.wanted = Arc::new(AtomicBool::new(true));
-        let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
-        let bytes = bytes.min(TAKEN_MAX);
-        let _ = self.jobs.send(Job { cgroup, bytes, cache_only: false, wanted, why: Why::Burst });
+        let _ = self.jobs.send(a.reclaim(bytes.min(TAKEN_MAX), false, Why::Burst));
     }
 
     fn burst(&mut self, id: u64) -> io::Result<(Burst, Limit)> {

@@ -11,7 +11,7 @@ use crate::agents::monotonic_ns;
 use crossbeam::channel::unbounded;
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::AtomicU64;
 
 /// The limit of 200 MB, less a little file cache, with 64 MB of slack: in whole pages.
@@ -86,6 +86,16 @@ impl Bench {
 
     fn high(&self) -> String {
         fs::read_to_string(self.file("memory.high")).unwrap().trim().into()
+    }
+
+    /// The cgroup of a second agent like the first, which is not told of yet.
+    fn second(&self, name: &str) -> (u64, PathBuf) {
+        let dir = self.root.0.join("agents").join(name);
+        fs::create_dir(&dir).unwrap();
+        for file in fs::read_dir(self.file("")).unwrap().flatten() {
+            fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+        }
+        (fs::metadata(&dir).unwrap().ino(), dir)
     }
 
     fn uses(&self, mb: u64) {
@@ -180,15 +190,9 @@ fn what_stalls_at_a_limit_of_ours_does_not_keep_it() {
 
 #[test]
 fn the_important_burst_goes_on_and_the_other_gives_back() {
-    use std::os::unix::fs::MetadataExt;
     let mut b = bench("weights", 200);
-    let dir = b.root.0.join("agents/important");
-    fs::create_dir(&dir).unwrap();
-    for file in fs::read_dir(b.file("")).unwrap().flatten() {
-        fs::copy(file.path(), dir.join(file.file_name())).unwrap();
-    }
+    let (id, dir) = b.second("important");
     fs::write(dir.join("cpu.weight"), "400").unwrap();
-    let id = fs::metadata(&dir).unwrap().ino();
     b.c.handle(Message::Found { id, name: "important".into() }, b.now);
     b.phase(Phase::Tool);
     b.c.handle(Message::Phase { id, to: Phase::Tool, at: Instant::now() }, b.now);
@@ -204,14 +208,8 @@ fn the_important_burst_goes_on_and_the_other_gives_back() {
 
 #[test]
 fn a_burst_that_sleeps_gives_back_what_a_limit_does_not_take() {
-    use std::os::unix::fs::MetadataExt;
     let mut b = bench("sleeper", 200);
-    let dir = b.root.0.join("agents/older");
-    fs::create_dir(&dir).unwrap();
-    for file in fs::read_dir(b.file("")).unwrap().flatten() {
-        fs::copy(file.path(), dir.join(file.file_name())).unwrap();
-    }
-    let id = fs::metadata(&dir).unwrap().ino();
+    let (id, dir) = b.second("older");
     b.c.handle(Message::Found { id, name: "older".into() }, b.now);
     let earlier = b.now.checked_sub(Duration::from_secs(1)).unwrap();
     b.c.handle(Message::Phase { id, to: Phase::Tool, at: earlier }, b.now);
@@ -417,14 +415,8 @@ fn a_pause_ends_by_itself_or_when_others_end_it() {
 
 #[test]
 fn the_longest_idle_gives_first_and_only_under_pressure() {
-    use std::os::unix::fs::MetadataExt;
     let mut b = bench("idle", 200);
-    let dir = b.root.0.join("agents/older");
-    fs::create_dir(&dir).unwrap();
-    for file in fs::read_dir(b.file("")).unwrap().flatten() {
-        fs::copy(file.path(), dir.join(file.file_name())).unwrap();
-    }
-    let older = fs::metadata(&dir).unwrap().ino();
+    let (older, dir) = b.second("older");
     let at = b.now;
     b.c.handle(Message::Found { id: older, name: "older".into() }, at);
     b.c.tunables.idle_after = Some(Duration::from_secs(60));

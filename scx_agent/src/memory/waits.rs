@@ -6,7 +6,7 @@ use super::agent::Agent;
 use super::controller::Controller;
 use super::limit::{mb, Limit};
 use super::policy::{self, Settled, Trust, Tunables};
-use super::worker::{Job, Reclaimed, Why};
+use super::worker::{Reclaimed, Why};
 use log::info;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -30,16 +30,7 @@ impl Controller {
         let reclaim = settled.reclaim > 0 && !a.reclaiming && a.retry.is_due(now);
         a.review_later(now, lower || a.reclaiming || reclaim);
         if reclaim {
-            a.reclaiming = true;
-            let (cgroup, wanted) = (a.cgroup.clone(), a.wanted.clone());
-            let job = Job {
-                cgroup,
-                bytes: settled.reclaim,
-                cache_only: settled.cache_only,
-                wanted,
-                why: Why::Leftovers,
-            };
-            let _ = self.jobs.send(job);
+            let _ = self.jobs.send(a.reclaim(settled.reclaim, settled.cache_only, Why::Leftovers));
         }
         if lower {
             self.set(id, Some(settled.high), settled.rule);
