@@ -45,33 +45,27 @@ kill -0 $scheduler 2>/dev/null && kill -9 $scheduler
 wait $scheduler
 fact sysrq_status $?
 
-### nice and affinity, outside agents
-# Quanta of seconds would make this a matter of minutes.
-start_scheduler nice --agent-cgroup 'agents/*' --quantum-max-ms 100
+### affinity, outside agents
+start_scheduler affinity --agent-cgroup 'agents/*'
 hog taskset 4
-high=$pid
+first=$pid
 hog taskset 4
-low=$pid
-renice -n 5 -p $low >/dev/null
+second=$pid
 hog taskset 8
 other=$pid
 sleep 0.2
-ticks $high && h0=$ticks
-ticks $low && l0=$ticks
 strays=0
 i=0
 while [ $i -lt 40 ]; do
-	ticks $high
+	ticks $first
 	[ $on = 2 ] || strays=$((strays + 1))
 	ticks $other
 	[ $on = 3 ] || strays=$((strays + 1))
 	sleep 0.2
 	i=$((i + 1))
 done
-ticks $high && fact nice_high $((ticks - h0))
-ticks $low && fact nice_low $((ticks - l0))
 fact strays $strays
-kill $high $low $other
+kill $first $second $other
 
 stop_scheduler TERM
 

@@ -72,11 +72,7 @@ fn what_happens_to_hosts() {
     assert!(said.to_lowercase().contains("sysrq"), "the reason is said: {said:?}");
     let sysrq_status = facts.number("sysrq_status");
 
-    // nice and affinity.
-    let (high, low) = (facts.number("nice_high"), facts.number("nice_low"));
-    println!("nice 0: {high} ticks, nice 5: {low} ticks");
-    assert!(high > 1.5 * low, "nice 0 has {high} ticks, nice 5 {low}");
-    assert!(low > 0.0);
+    // affinity (nice values: limits.rs)
     assert_eq!(facts.get("strays"), "0", "pinned tasks stay where they are pinned");
 
     // Starvation. One who computes is behind at most delay_cap (6 s) and one round (8 s); one who

@@ -157,9 +157,14 @@ impl Common {
         Ok(Machine { prepared, mode, cpus: self.cpus, mem: mem.into(), bin_dir, timeout_s: 3600 })
     }
 
-    /// The control that `text` names; `options` are for scx_agent in any case.
-    fn control(text: &str, options: &str) -> Result<Control> {
-        let with = |name: &str, own: &str| Control::daemon(name, format!("{own} {options}").trim());
+    /// The control that `text` names; `options` are for scx_agent unless the control has its own.
+    fn control(text: &str, options: &[(&str, u64)]) -> Result<Control> {
+        let with = |name: &str, own: &str| {
+            let said = |option: &str| own.split([' ', '=']).any(|word| word == option);
+            let rest = options.iter().filter(|(option, _)| !said(option));
+            let rest = rest.map(|(option, value)| format!(" {option} {value}"));
+            Control::daemon(name, format!("{own}{}", rest.collect::<String>()).trim())
+        };
         Ok(match text.split_once('=') {
             Some((name, own)) if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric()) => {
                 with(name, own)
@@ -213,9 +218,9 @@ const DEFAULT_SLACK_MB: u64 = 64;
 const DEFAULT_SETTLE_MS: f64 = 1000.0;
 
 /// What scx_agent would choose on a machine of the size that this one stands for.
-fn scaled_options(scale: f64, reserve_mb: u64) -> String {
+fn scaled_options(scale: f64, reserve_mb: u64) -> [(&'static str, u64); 2] {
     let scaled = |mb: u64| ((mb as f64 * scale).round() as u64).max(16);
-    format!("--mem-reserve-mb {} --mem-slack-min-mb {}", scaled(reserve_mb), scaled(DEFAULT_SLACK_MB))
+    [("--mem-reserve-mb", scaled(reserve_mb)), ("--mem-slack-min-mb", scaled(DEFAULT_SLACK_MB))]
 }
 
 fn run_priority(args: &PriorityArgs) -> Result<()> {
@@ -260,11 +265,9 @@ fn run_density(args: &DensityArgs) -> Result<()> {
         swap_mb: args.swap,
     };
     // As scx_agent chooses it: a twentieth of the memory.
-    let settle_ms = (DEFAULT_SETTLE_MS / args.speed).max(100.0);
-    let options = format!(
-        "{} --mem-settle-ms {settle_ms:.0}",
-        scaled_options(args.scale, (args.memory / 20).max(DEFAULT_RESERVE_MB))
-    );
+    let settle_ms = (DEFAULT_SETTLE_MS / args.speed).max(100.0).round() as u64;
+    let [reserve, slack] = scaled_options(args.scale, (args.memory / 20).max(DEFAULT_RESERVE_MB));
+    let options = [reserve, slack, ("--mem-settle-ms", settle_ms)];
     let most = *args.agents.iter().max().context("no --agents")?;
     let static_mb = density::peak_p95_mb(
         &density::plan(most.max(100), common.first_seed, &size, None),
@@ -304,4 +307,21 @@ fn run_density(args: &DensityArgs) -> Result<()> {
     };
     outcomes.extend(cells.iter().zip(&played).map(outcome));
     common.finish(&outcomes, &density::table(&outcomes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_may_have_options_of_their_own() {
+        let options = scaled_options(0.25, 400);
+        let command = |text| Common::control(text, &options).unwrap().daemon.unwrap();
+        assert!(command("memory").ends_with("--no-sched --mem-reserve-mb 100 --mem-slack-min-mb 16"));
+        let own = command("less=--mem-reserve-mb 40 --mem-no-brake");
+        assert!(own.ends_with("--mem-reserve-mb 40 --mem-no-brake --mem-slack-min-mb 16"), "{own}");
+        assert!(command("less=--mem-reserve-mb=40").ends_with("--mem-reserve-mb=40 --mem-slack-min-mb 16"));
+        assert_eq!(Common::control("none", &options).unwrap(), Control::none());
+        assert!(Common::control("what", &options).is_err());
+    }
 }
