@@ -6,6 +6,8 @@ swap_on_zram
 mkdir $cg/agents
 echo "+cpu +memory" >$cg/agents/cgroup.subtree_control
 mkdir $cg/agents/old $cg/agents/new
+# Those who are all worth the same share only when the host has no swap left.
+echo 200 >$cg/agents/old/cpu.weight
 
 MB=256 # pages
 said() { grep -q "$1" /out/$log.err; }

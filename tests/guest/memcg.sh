@@ -92,6 +92,8 @@ done
 ### a burst over its budget is delayed, and its framework is not
 cgroup a-new
 mkdir $cg/agents/a-old
+# Those who are all worth the same share only when the host has no swap left.
+echo 200 >$cg/agents/a-old/cpu.weight
 enter agents/a-old grow 20 sleep /tmp/old &
 enter agents/a-new/inner grow 20 sleep /tmp/new /tmp/go 10 /tmp/framework &
 wait_for 60 have /tmp/old

@@ -7,6 +7,8 @@ swap_on_zram
 mkdir $cg/agents
 echo "+cpu +memory" >$cg/agents/cgroup.subtree_control
 mkdir $cg/agents/old $cg/agents/new $cg/agents/busy
+# Those who are all worth the same share only when the host has no swap left.
+echo 200 >$cg/agents/busy/cpu.weight
 
 MB=256 # pages
 high_events() { sed -n 's/^high //p' $cg/agents/$1/memory.events; }

@@ -94,10 +94,14 @@ fn nice_values_hold() {
     let facts = left.facts();
     assert_eq!(facts.get("state"), "enabled");
     // Weights of the kernel's sched_prio_to_weight: 1024 for nice 0, 335 for 5, 3121 for -5.
-    for (more, less, fair) in [("nice_0", "nice_5", 1024.0 / 335.0), ("nice_m5", "equal_0", 3121.0 / 1024.0)] {
+    for (more, less, fair) in [("nice_0", "nice_5", 1024.0 / 335.0), ("nice_m5", "equal_0", 3121.0 / 1024.0)]
+    {
         let (more_ms, less_ms) = (facts.number(more), facts.number(less));
         let ratio = more_ms / less_ms;
         println!("{more}: {more_ms} ms, {less}: {less_ms} ms, {ratio:.2} times");
-        assert!((ratio / fair - 1.0).abs() <= 0.1, "{more} has {ratio:.2} times what {less} has, not {fair:.2}");
+        assert!(
+            (ratio / fair - 1.0).abs() <= 0.1,
+            "{more} has {ratio:.2} times what {less} has, not {fair:.2}"
+        );
     }
 }

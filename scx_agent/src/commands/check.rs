@@ -162,7 +162,7 @@ fn memory(host: &Host) -> Vec<Line> {
             "PSI",
             !host.read("/proc/pressure/memory").is_empty(),
             "pressure is seen as it begins",
-            "pressure is seen from what is available alone; boot with psi=1",
+            "a shortage is seen from what is available alone; boot with psi=1",
         ),
         option(
             "swap",

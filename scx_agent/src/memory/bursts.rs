@@ -37,8 +37,9 @@ impl Controller {
         found.sort_by_key(|(burst, since, _)| (Reverse(burst.weight), *since));
         let (bursts, shared): (Vec<Burst>, Vec<_>) = found.into_iter().map(|(b, _, s)| (b, s)).unzip();
         let headroom = (self.host.available as i64).saturating_sub(self.tunables.reserve as i64);
-        let grants = policy::share(&bursts, headroom);
-        let urgent = policy::urgent(&bursts);
+        let open_from = self.open_from();
+        let grants = policy::share(&bursts, headroom, open_from);
+        let urgent = policy::urgent(&bursts, open_from);
         let mut over = Vec::new();
         for (((id, found), burst), grant) in shared.into_iter().zip(&bursts).zip(&grants) {
             if policy::worth(found, grant.high) {
@@ -82,7 +83,7 @@ impl Controller {
         let needs = a.grew.is_some_and(|at| at.elapsed() < policy::NEEDS);
         (a.current, a.high_events) = (current, Some(events));
         let found = if a.apart == Apart::Yes { a.calls_high } else { found };
-        let burst = Burst { current, needs, weight: a.cgroup.weight(), bounds };
+        let burst = Burst { current, needs, weight: a.cgroup.weight().unwrap_or(100), bounds };
         Ok((burst, self.budget(id).unwrap_or(found)))
     }
 }

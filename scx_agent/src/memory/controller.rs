@@ -11,10 +11,11 @@ use super::host::Host;
 use super::idle::Idle;
 use super::journal::{Change, Journal};
 use super::knobs::{is_gone, Cgroup};
-use super::limit::{mb, Limit};
+use super::limit::Limit;
 use super::message::Message;
 use super::pause::Paused;
 use super::policy::{self, Tunables};
+use super::pressure::{Pressure, Rivals};
 use super::restore::restore;
 use super::room::Rooms;
 use super::stalls::Stalls;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Time between two looks at the host while nothing but settled waits is there.
-const TICK_IDLE: Duration = Duration::from_secs(1);
+pub(super) const TICK_IDLE: Duration = Duration::from_secs(1);
 
 /// All that the controller knows. Dropping it puts every knob back, also when it panics.
 pub struct Controller {
@@ -60,7 +61,12 @@ pub struct Controller {
     /// How long the last look at everything took.
     pub look_took: Duration,
     pub stalls: Stalls,
-    pub pressed: bool,
+    /// The host is short of memory.
+    pub short: bool,
+    /// Who then wants what it has, whether they share it, and when it last did nothing but move memory.
+    pub rivals: Rivals,
+    pub pressure: Pressure,
+    pub thrashed: Option<Instant>,
     /// When the knobs were last checked for values of others.
     pub checked: Instant,
     /// The cgroup with which that goes on.
@@ -96,7 +102,7 @@ impl Controller {
     fn period(&self) -> Duration {
         let settling = |a: &Agent| a.phase == Phase::LlmWait && (a.reclaiming || a.looked.is_none());
         if self.agents.values().any(|a| a.phase == Phase::Tool) {
-            self.tunables.next_look(self.host.available, self.lost_per_s, self.look_took)
+            self.look_again()
         } else if self.agents.values().any(settling) {
             policy::LOOK_MAX
         } else {
@@ -186,7 +192,7 @@ impl Controller {
         match to {
             Phase::LlmWait => (),
             Phase::Framework => self.set(id, None, "the framework is never held"),
-            Phase::Tool if self.pressed && at >= self.shared + Tunables::rest(self.look_took) => {
+            Phase::Tool if self.pressed() && at >= self.shared + Tunables::rest(self.look_took) => {
                 self.agents.get_mut(&id).map(Agent::note_entry);
                 self.look_at_host(at);
                 self.share();
@@ -214,8 +220,8 @@ impl Controller {
     pub(super) fn throttled(&mut self, id: u64, rule: &str, now: Instant) {
         let Some(a) = self.agents.get(&id) else { return };
         match a.phase {
-            Phase::LlmWait if a.knob.limited() && !self.pressed => self.relieve(id, rule, now),
-            Phase::Tool if self.pressed && now >= self.shared + Tunables::rest(self.look_took) => {
+            Phase::LlmWait if a.knob.limited() && !self.pressed() => self.relieve(id, rule, now),
+            Phase::Tool if self.pressed() && now >= self.shared + Tunables::rest(self.look_took) => {
                 self.look_at_host(now);
                 self.share();
             }
@@ -253,18 +259,7 @@ impl Controller {
     /// What is done on the timer.
     pub fn tick(&mut self, now: Instant) {
         self.look_at_host(now);
-        let was = self.pressed;
-        self.pressed = self.tunables.pressed(was, self.host.available, self.stalls.others_pct());
-        self.counters.pressed.store(self.pressed, Ordering::Relaxed);
-        if was != self.pressed {
-            info!(
-                "memory: host {} pressure: {} available, reserve {}, PSI of others {:.1} %",
-                if self.pressed { "under" } else { "no longer under" },
-                mb(self.host.available),
-                mb(self.tunables.reserve),
-                self.stalls.others_pct()
-            );
-        }
+        self.look_for_pressure(now);
         if now >= self.checked + TICK_IDLE {
             self.checked = now;
             if let Some(guard) = &mut self.guard {
@@ -283,7 +278,7 @@ impl Controller {
         let ids: Vec<u64> = self.agents.keys().copied().collect();
         for id in ids {
             let phase = self.agents.get(&id).map(|a| a.phase);
-            if phase != Some(Phase::Tool) || !self.pressed {
+            if phase != Some(Phase::Tool) || !self.pressed() {
                 self.hold_calls(id, Limit::Max, "no pressure: bursts are open");
                 self.delay_over(id, Limit::Max, "no pressure: bursts are open");
                 self.brake(id, false, "no pressure: bursts are open");
@@ -292,7 +287,7 @@ impl Controller {
                 Some(Phase::LlmWait) => self.review(id, now),
                 // Open already, unless the write failed or pressure has ended.
                 Some(Phase::Framework) => self.set(id, None, "the framework is never held"),
-                Some(Phase::Tool) if !self.pressed => {
+                Some(Phase::Tool) if !self.pressed() => {
                     self.set(id, None, "no pressure: bursts are open");
                     if let Some(a) = self.agents.get(&id) {
                         a.wanted.store(false, Ordering::Relaxed);
@@ -302,7 +297,7 @@ impl Controller {
             }
             self.tell_room(id);
         }
-        if self.pressed {
+        if self.pressed() {
             self.share();
         }
         self.tick_idle(now);

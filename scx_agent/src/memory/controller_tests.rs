@@ -25,12 +25,16 @@ struct Bench {
     now: Instant,
 }
 
+fn nothing() -> Host {
+    Host { available: 0, some_avg10: 0.0, full_avg10: 0.0, stalled_us: 0, swap_free: 0, swap_total: 0 }
+}
+
 fn plenty() -> anyhow::Result<Host> {
-    Ok(Host { available: 8192 * MB, some_avg10: 0.0, stalled_us: 0 })
+    Ok(Host { available: 8192 * MB, ..nothing() })
 }
 
 fn scarce() -> anyhow::Result<Host> {
-    Ok(Host { available: 100 * MB, some_avg10: 0.0, stalled_us: 0 })
+    Ok(Host { available: 100 * MB, ..nothing() })
 }
 
 /// A controller with one agent that uses `current_mb`.
@@ -57,7 +61,10 @@ fn bench(name: &str, current_mb: u64) -> Bench {
         lost_per_s: 0.0,
         look_took: Duration::ZERO,
         stalls: Stalls::default(),
-        pressed: false,
+        short: false,
+        rivals: Rivals::default(),
+        pressure: Pressure::None,
+        thrashed: None,
         checked: now,
         check_from: 0,
         shared: now,
@@ -138,6 +145,47 @@ fn waits_are_held_and_calls_are_open() {
     assert!(!job.wanted.load(Ordering::Relaxed), "a burst ends the reclaim");
 }
 
+/// Short of memory, with swap.
+fn swapping() -> anyhow::Result<Host> {
+    Ok(Host { swap_free: 4096 * MB, swap_total: 4096 * MB, ..scarce()? })
+}
+
+#[test]
+fn equals_are_open_while_there_is_swap() {
+    let mut b = bench("equals", 200);
+    b.c.look = swapping;
+    b.tick(2);
+    assert_eq!(b.high(), HELD, "settled, not relieved");
+    let (second, dir) = b.second("second");
+    b.c.handle(Message::Found { id: second, name: "second".into() }, b.now);
+    b.phase(Phase::Tool);
+    b.uses(900);
+    b.tick(1);
+    assert_eq!((b.c.short, b.c.pressure), (true, Pressure::None));
+    assert_eq!(b.high(), "max", "the kernel finds what nobody uses");
+    fs::write(dir.join("cpu.weight"), "400").unwrap();
+    b.tick(2);
+    assert_eq!(b.c.pressure, Pressure::Weight, "what is left is for the other");
+    assert_ne!(b.high(), "max");
+    fs::write(dir.join("cpu.weight"), "50").unwrap();
+    b.tick(2);
+    assert_eq!(
+        (b.c.pressure, b.high().as_str()),
+        (Pressure::Weight, "max"),
+        "the greatest weight is its own"
+    );
+    fs::write(dir.join("cpu.weight"), "100").unwrap();
+    b.tick(2);
+    assert_eq!((b.c.pressure, b.high().as_str()), (Pressure::None, "max"));
+    b.c.look = || Ok(Host { full_avg10: 60.0, ..swapping()? });
+    b.c.handle(Message::Phase { id: second, to: Phase::Tool, at: b.now }, b.now);
+    b.tick(2);
+    assert_eq!(b.c.pressure, Pressure::Memory, "nothing else is done any more");
+    b.c.look = plenty;
+    b.tick(2);
+    assert_eq!((b.c.short, b.c.pressure, b.high().as_str()), (false, Pressure::None, "max"));
+}
+
 #[test]
 fn pressure_holds_bursts_but_no_framework() {
     let mut b = bench("pressure", 200);
@@ -162,7 +210,8 @@ fn what_stalls_at_a_limit_of_ours_does_not_keep_it() {
     // Of each second the host stalls for 0.8.
     static STALLED_US: AtomicU64 = AtomicU64::new(0);
     fn host(available: u64) -> anyhow::Result<Host> {
-        Ok(Host { available, some_avg10: 0.0, stalled_us: STALLED_US.load(Ordering::Relaxed) })
+        let us = STALLED_US.load(Ordering::Relaxed);
+        Ok(Host { available, stalled_us: us, ..nothing() })
     }
     let high_after = |name: &str, by_the_burst: bool| {
         let mut b = bench(name, 200);
@@ -198,7 +247,7 @@ fn the_important_burst_goes_on_and_the_other_gives_back() {
     b.c.handle(Message::Phase { id, to: Phase::Tool, at: Instant::now() }, b.now);
     b.uses(900);
     fs::write(dir.join("memory.current"), (900 * MB).to_string()).unwrap();
-    b.c.look = scarce;
+    b.c.look = swapping;
     b.tick(1);
     let important = fs::read_to_string(dir.join("memory.high")).unwrap();
     assert_eq!(important.trim(), "max", "the newer one, but of more weight");
@@ -336,10 +385,10 @@ fn who_runs_into_the_limit_in_a_wait_gets_room() {
     event(&mut b);
     assert_eq!(b.high(), (330 * MB).to_string(), "told late of what it has got room for already");
     b.uses(264);
-    b.c.pressed = true;
+    (b.c.short, b.c.pressure) = (true, Pressure::Memory);
     fs::write(b.file("memory.events"), "low 0\nhigh 11\n").unwrap();
     event(&mut b);
-    assert_eq!(b.high(), (330 * MB).to_string(), "not on a host that runs short");
+    assert_eq!(b.high(), (330 * MB).to_string(), "not on a host that has no more");
 }
 
 #[test]
@@ -426,7 +475,7 @@ fn the_longest_idle_gives_first_and_only_under_pressure() {
     b.tick(3);
     let job = |b: &Bench| b.jobs.try_iter().find(|j| j.why == Why::Idle);
     assert!(job(&b).is_none(), "the host has memory");
-    b.c.look = scarce;
+    b.c.look = swapping;
     b.tick(1);
     assert!(job(&b).is_none(), "nobody has been looked at yet");
     b.tick(2);

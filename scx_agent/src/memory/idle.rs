@@ -99,7 +99,7 @@ impl Controller {
     pub(super) fn tick_idle(&mut self, now: Instant) {
         let agents = &self.agents;
         self.idle.told.retain(|id, since| agents.get(id).is_some_and(|a| a.since == *since));
-        let Some(after) = self.tunables.idle_after.filter(|_| self.pressed) else {
+        let Some(after) = self.tunables.idle_after.filter(|_| self.short) else {
             return self.idle.looks.clear();
         };
         let mut waiting: Vec<(Instant, u64)> = self

@@ -215,8 +215,22 @@ impl Cgroup {
     }
 
     /// cpu.weight, 100 where the cpu controller is off.
-    pub fn weight(&self) -> u64 {
-        self.number("cpu.weight").unwrap_or(100)
+    ///
+    /// # Errors
+    /// The cgroup is gone, or the file cannot be read.
+    pub fn weight(&self) -> io::Result<u64> {
+        match self.number("cpu.weight") {
+            Err(e) if is_gone(&e) => self.current().map(|_| 100),
+            weight => weight,
+        }
+    }
+
+    /// How much more its memory.swap.max lets it swap out, in bytes; u64::MAX without such a limit.
+    pub fn swap_left(&self) -> u64 {
+        match self.limit("memory.swap.max") {
+            Ok(Limit::Bytes(max)) => max.saturating_sub(self.number("memory.swap.current").unwrap_or(0)),
+            _ => u64::MAX,
+        }
     }
 
     /// Has the kernel take back `bytes`, of file cache only if asked. Takes as long as it takes.
@@ -328,7 +342,7 @@ pub mod tests {
         assert_eq!(c.high().unwrap(), Limit::Max);
         assert_eq!(c.usage().unwrap(), Usage { current: 4096, cache: 400, swap: 0 });
         assert_eq!(c.high_events(), 7);
-        assert_eq!(c.weight(), 100);
+        assert_eq!(c.weight().unwrap(), 100);
         assert_eq!(c.stalled_us(), 0);
         std::fs::write(root.join("agents/a/memory.max"), "junk\n").unwrap();
         assert!(!is_gone(&c.max().unwrap_err()));

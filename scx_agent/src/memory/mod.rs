@@ -31,6 +31,7 @@ mod options;
 mod over_high;
 mod pause;
 mod policy;
+mod pressure;
 mod restore;
 mod retry;
 mod room;
@@ -217,7 +218,10 @@ impl Memory {
             lost_per_s: 0.0,
             look_took: std::time::Duration::ZERO,
             stalls: Stalls::default(),
-            pressed: false,
+            short: false,
+            rivals: pressure::Rivals::default(),
+            pressure: pressure::Pressure::default(),
+            thrashed: None,
             checked: Instant::now(),
             check_from: 0,
             shared: Instant::now(),

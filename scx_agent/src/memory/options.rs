@@ -30,13 +30,15 @@ pub struct Options {
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub mem_settle_ms: u64,
 
-    /// Memory of the host that tool calls may not use up, in MB: with less available, the newest
-    /// are throttled, but for an agent of more weight than all others. Default: a twentieth of the memory, at least 128 MB, at most 4 GB.
+    /// Memory of the host, in MB, with less of which available it is short: then the newest tool calls are
+    /// throttled, but for an agent of more weight than all others. While there is swap and all agents have the
+    /// same weight, the kernel is left to take what nobody uses. Default: a twentieth of the memory, at least
+    /// 128 MB, at most 4 GB.
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(16..=1_048_576))]
     pub mem_reserve_mb: Option<u64>,
 
-    /// Share of the last ten seconds in which tasks stalled for memory (PSI some) that no limit of
-    /// ours holds, from which tool calls are throttled as well, in percent.
+    /// Share of the last ten seconds in which tasks stalled for memory (PSI some) that no limit of ours holds, from
+    /// which the host is short as well, in percent.
     #[arg(long, value_name = "PCT", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100))]
     pub mem_pressure_pct: u64,
 
@@ -46,7 +48,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub mem_oom_adj: u32,
 
-    /// Do not dispatch tool calls less that take more than their share of memory while the host runs short.
+    /// Do not dispatch tool calls less that take more than their share of memory under pressure.
     #[arg(long)]
     pub mem_no_brake: bool,
 

@@ -2,8 +2,9 @@
 //! What the memory controller decides, as arithmetic: figures in, limits out.
 //!
 //! An agent that waits for its model is held to its baseline (what it used in such waits) plus
-//! slack. Bursts of tool calls are free while the host has memory. Under pressure, what the host
-//! has left is shared among the bursts: the most important goes on, of equals the oldest; the last waits.
+//! slack. Bursts of tool calls are free while the host has memory, or swap and none is more important. Under
+//! pressure, what the host has left is shared among them: the most important goes on, of equals the oldest; the
+//! last waits.
 
 use super::limit::{Limit, MB};
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub struct Tunables {
     pub settle: Duration,
     /// Memory of the host that bursts may not use up, in bytes.
     pub reserve: u64,
-    /// PSI of the host without what is held by us, in percent, from which it is under pressure.
+    /// PSI of the host without what is held by us, in percent, from which it is short of memory.
     pub pressure_pct: f32,
     /// How much higher the oom_score_adj of tool calls is, 0..=1000; 0: left alone.
     pub oom_adj: u32,
@@ -116,9 +117,9 @@ impl Tunables {
         Duration::from_secs_f64(lasts_s).max(Tunables::rest(took))
     }
 
-    /// Whether the host is under pressure, of whose tasks `stalled_pct` stall that we do not hold; `was` is the
+    /// Whether the host is short of memory, of whose tasks `stalled_pct` stall that we do not hold; `was` is the
     /// last answer. Ends only well below where it begins.
-    pub fn pressed(&self, was: bool, available: u64, stalled_pct: f32) -> bool {
+    pub fn is_short(&self, was: bool, available: u64, stalled_pct: f32) -> bool {
         if was {
             available < self.reserve.saturating_add(self.reserve / 2) || stalled_pct > self.pressure_pct / 2.0
         } else {
@@ -166,7 +167,7 @@ pub struct Settled {
 
 /// Holds an agent in LLM wait to its floor: leftovers go in steps, and the limit follows from
 /// above, as one below usage would throttle the framework. `stalled`: its PSI says it needs it.
-pub fn settle(usage: &Usage, bounds: &Bounds, stalled: bool, pressed: bool) -> Settled {
+pub fn settle(usage: &Usage, bounds: &Bounds, stalled: bool, short: bool) -> Settled {
     let excess = usage.current.saturating_sub(bounds.floor);
     let room = (bounds.floor / 16).max(16 * MB);
     let high = bounds.apply(usage.current.saturating_add(room).max(bounds.floor));
@@ -176,7 +177,7 @@ pub fn settle(usage: &Usage, bounds: &Bounds, stalled: bool, pressed: bool) -> S
     if stalled {
         return Settled { high, reclaim: 0, cache_only: true, rule: "stalls, left alone" };
     }
-    let most = if pressed { 512 * MB } else { 128 * MB };
+    let most = if short { 512 * MB } else { 128 * MB };
     let step = (excess / 2).clamp(STEP_MIN, most).max(excess.min(16 * MB));
     Settled { high, reclaim: step, cache_only: usage.cache >= step, rule: "reclaim leftovers" }
 }
@@ -221,13 +222,14 @@ pub struct Grant {
 /// Shares the host's `headroom` (available minus reserve, in bytes; may be negative) among
 /// `bursts`, the most important first, of equals the oldest.
 ///
-/// One that is more important than all others is open. Every burst keeps its floor, and the first all it has.
+/// One that is more important than all others is open; with `open_from`, all of that weight or more. Every burst keeps its floor, and the first all it has.
 /// What the others hold above the floor is theirs, in this order, as far as the pool goes; of the last, at most
 /// an eighth is taken back at a time, or half for a more important one that grows. What is then left goes to those that need it now by weight, each half as
 /// much as the one before it, so that the last are throttled first.
-pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
+pub fn share(bursts: &[Burst], headroom: i64, open_from: Option<u64>) -> Vec<Grant> {
     let held = |b: &Burst| b.current.saturating_sub(b.bounds.floor);
     let all_held = bursts.iter().map(held).fold(0u64, u64::saturating_add);
+    let open = open(bursts, open_from);
     let mut pool = match headroom {
         0.. => all_held.saturating_add(headroom as u64),
         _ => all_held.saturating_sub(headroom.unsigned_abs()),
@@ -236,7 +238,7 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
         .iter()
         .enumerate()
         .map(|(i, b)| {
-            let keep = if i == 0 { held(b) } else { held(b).min(pool) };
+            let keep = if i < open.max(1) { held(b) } else { held(b).min(pool) };
             pool = pool.saturating_sub(keep);
             keep
         })
@@ -244,12 +246,11 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     let claims = claims(bursts);
     let all_claims: f64 = claims.iter().sum();
     let mut first = true;
-    let foremost = is_foremost(bursts);
-    let part = if urgent(bursts) { 2 } else { 8 };
+    let part = if urgent(bursts, open_from) { 2 } else { 8 };
     let grants = bursts.iter().enumerate().zip(kept).zip(claims).map(|(((i, b), keep), claim)| {
         let extra = if all_claims > 0.0 { (pool as f64 * (claim / all_claims)) as u64 } else { 0 };
-        let (wanted, rule) = if i == 0 && foremost {
-            first = claim == 0.0;
+        let (wanted, rule) = if i < open {
+            first = first && claim == 0.0;
             return Grant { high: b.bounds.original, budget: u64::MAX, rule: "most important burst is open" };
         } else if claim > 0.0 && first {
             (b.current.saturating_add(extra.max(FIRST_GROWTH)), "first burst goes on")
@@ -266,14 +267,18 @@ pub fn share(bursts: &[Burst], headroom: i64) -> Vec<Grant> {
     grants.collect()
 }
 
-/// Whether the first of `bursts` is more important than all others.
-fn is_foremost(bursts: &[Burst]) -> bool {
-    matches!(bursts, [first, second, ..] if first.weight > second.weight)
+/// How many of `bursts`, the first, are open: see [`share`].
+fn open(bursts: &[Burst], open_from: Option<u64>) -> usize {
+    match (open_from, bursts) {
+        (Some(weight), _) => bursts.iter().take_while(|b| b.weight >= weight).count(),
+        (None, [first, second, ..]) if first.weight > second.weight => 1,
+        _ => 0,
+    }
 }
 
-/// Whether the others wait for nothing: the first is more important, and grows.
-pub fn urgent(bursts: &[Burst]) -> bool {
-    is_foremost(bursts) && bursts[0].needs
+/// Whether others are waited for: one that is open grows.
+pub fn urgent(bursts: &[Burst], open_from: Option<u64>) -> bool {
+    bursts[..open(bursts, open_from)].iter().any(|b| b.needs)
 }
 
 /// What is to be taken from a burst, in bytes. One that grows gives back by itself when it runs into its limit,

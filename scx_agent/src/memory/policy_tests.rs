@@ -51,15 +51,15 @@ fn slack_is_a_share_but_not_too_little() {
 }
 
 #[test]
-fn pressure_begins_and_ends_apart() {
+fn shortage_begins_and_ends_apart() {
     let t = tunables();
-    assert!(!t.pressed(false, 513 * MB, 0.0));
-    assert!(t.pressed(false, 511 * MB, 0.0));
-    assert!(t.pressed(true, 700 * MB, 0.0));
-    assert!(!t.pressed(true, 800 * MB, 0.0));
-    assert!(t.pressed(false, 9999 * MB, 11.0));
-    assert!(t.pressed(true, 9999 * MB, 6.0));
-    assert!(!t.pressed(true, 9999 * MB, 4.0));
+    assert!(!t.is_short(false, 513 * MB, 0.0));
+    assert!(t.is_short(false, 511 * MB, 0.0));
+    assert!(t.is_short(true, 700 * MB, 0.0));
+    assert!(!t.is_short(true, 800 * MB, 0.0));
+    assert!(t.is_short(false, 9999 * MB, 11.0));
+    assert!(t.is_short(true, 9999 * MB, 6.0));
+    assert!(!t.is_short(true, 9999 * MB, 4.0));
 }
 
 #[test]
@@ -97,13 +97,13 @@ fn burst(current_mb: u64, needs: bool) -> Burst {
 
 #[test]
 fn the_last_burst_is_throttled_first() {
-    let grants = share(&[burst(1000, true), burst(1000, true), burst(1000, true)], 0);
+    let grants = share(&[burst(1000, true), burst(1000, true), burst(1000, true)], 0, None);
     assert_eq!(grants[0].rule, "first burst goes on");
     assert!(grants[0].high > Limit::Bytes(1000 * MB));
     assert_eq!(grants[2].high, Limit::Bytes(1000 * MB), "keeps what it has, gets no more");
-    let grants = share(&[burst(1000, false), burst(1000, false)], -1_000_000 * MB as i64);
+    let grants = share(&[burst(1000, false), burst(1000, false)], -1_000_000 * MB as i64, None);
     assert_eq!(grants[0].rule, "burst does not grow", "the first keeps what it has");
-    let grants = share(&[burst(1000, true), burst(1000, true)], -100 * MB as i64);
+    let grants = share(&[burst(1000, true), burst(1000, true)], -100 * MB as i64, None);
     assert!(grants[0].high > Limit::Bytes(1000 * MB));
     assert_eq!(grants[1].rule, "later burst gives back");
     assert!(grants[1].high < Limit::Bytes(1000 * MB) && grants[1].high >= Limit::Bytes(874 * MB));
@@ -112,20 +112,32 @@ fn the_last_burst_is_throttled_first() {
 #[test]
 fn one_more_important_than_all_others_is_open() {
     let most = Burst { weight: 101, ..burst(1000, true) };
-    let grants = share(&[most, burst(1000, true), burst(1000, true)], -500 * MB as i64);
+    let grants = share(&[most, burst(1000, true), burst(1000, true)], -500 * MB as i64, None);
     assert_eq!((grants[0].high, grants[0].rule), (Limit::Max, "most important burst is open"));
     assert_eq!(grants[1].rule, "share of headroom by weight", "not the first");
     assert_eq!(grants[2].rule, "later burst gives back");
     assert_eq!(grants[2].high, Limit::Bytes(500 * MB), "as much as is short, but half at a time");
     let idle = [Burst { needs: false, ..most }, burst(1000, true), burst(1000, true)];
-    assert_eq!(share(&idle, 0)[1].rule, "first burst goes on", "somebody always does");
-    assert_eq!(share(&idle, -500 * MB as i64)[2].high, Limit::Bytes(875 * MB), "an eighth, for nobody");
+    assert_eq!(share(&idle, 0, None)[1].rule, "first burst goes on", "somebody always does");
+    assert_eq!(share(&idle, -500 * MB as i64, None)[2].high, Limit::Bytes(875 * MB), "an eighth, for nobody");
     let original = Limit::Bytes(1200 * MB);
     let held = Burst { bounds: Bounds { original, ..free(200 * MB) }, ..most };
-    assert_eq!(share(&[held, burst(1000, true)], 0)[0].high, original);
-    let equal = share(&[most, most], 0);
+    assert_eq!(share(&[held, burst(1000, true)], 0, None)[0].high, original);
+    let equal = share(&[most, most], 0, None);
     assert_eq!(equal[0].high, Limit::Bytes(1008 * MB), "the older of two, little by little");
-    assert_eq!(share(&[most], 0)[0].high, Limit::Bytes(1008 * MB), "alone");
+    assert_eq!(share(&[most], 0, None)[0].high, Limit::Bytes(1008 * MB), "alone");
+}
+
+#[test]
+fn all_of_the_greatest_weight_may_be_open() {
+    let most = Burst { weight: 101, ..burst(1000, true) };
+    let bursts = [most, Burst { needs: false, ..most }, burst(1000, true), burst(1000, true)];
+    let rules = |from| share(&bursts, 0, Some(from)).iter().map(|g| g.rule).collect::<Vec<_>>();
+    let open = "most important burst is open";
+    assert_eq!(rules(101), [open, open, "share of headroom by weight", "share of headroom by weight"]);
+    assert_eq!(rules(100), [open; 4]);
+    assert_eq!(rules(102)[0], "first burst goes on", "who has more makes no call now");
+    assert!(urgent(&bursts, Some(101)) && !urgent(&bursts, Some(102)));
 }
 
 fn granted(mb: u64) -> Grant {
@@ -149,15 +161,15 @@ fn those_are_braked_that_are_at_their_limit_and_grow() {
     assert!(!over(1200, false), "it does not grow");
     // Of those that share, the first is never braked, and the last is.
     let bursts = [burst(1000, true), burst(1000, true)];
-    let grants = share(&bursts, 0);
+    let grants = share(&bursts, 0, None);
     assert!(!over_share(&bursts[0], &grants[0]) && over_share(&bursts[1], &grants[1]));
     // Nor if it is near a limit of somebody else, under which its own has to stay.
     let max = Limit::Bytes(1100 * MB);
     let alone = [Burst { bounds: Bounds { max, ..free(200 * MB) }, ..burst(1000, true) }];
-    let grant = &share(&alone, 500 * MB as i64)[0];
+    let grant = &share(&alone, 500 * MB as i64, None)[0];
     assert!(grant.high < Limit::Bytes(1000 * MB) && !over_share(&alone[0], grant), "{grant:?}");
     let sleeps = Burst { needs: false, ..alone[0] };
-    assert_eq!(take_back(&sleeps, &share(&[sleeps], 0)[0], false), 0);
+    assert_eq!(take_back(&sleeps, &share(&[sleeps], 0, None)[0], false), 0);
 }
 
 #[test]
@@ -178,7 +190,7 @@ fn the_next_look_is_before_the_reserve_is_used() {
 #[test]
 fn headroom_goes_by_weight_and_age_to_those_that_grow() {
     let rich = Burst { weight: 300, ..burst(500, true) };
-    let grants = share(&[burst(500, false), burst(500, true), rich], 500 * MB as i64);
+    let grants = share(&[burst(500, false), burst(500, true), rich], 500 * MB as i64, None);
     assert_eq!(grants[0].rule, "burst does not grow");
     // 100 : 300 by weight, 2 : 1 by age.
     assert_eq!(grants[1].high, Limit::Bytes(700 * MB));
@@ -231,16 +243,20 @@ proptest! {
                 |(current, needs, weight, floor)| Burst { current, needs, weight, bounds: free(floor) }),
             0..12),
         headroom in -(1i64 << 38)..1i64 << 38,
+        open_from in prop::option::of(any::<u64>()),
     ) {
-        let grants = share(&bursts, headroom);
+        let grants = share(&bursts, headroom, open_from);
         prop_assert_eq!(grants.len(), bursts.len());
         let mut growth = 0u64;
-        let foremost = bursts.len() > 1 && bursts[0].weight > bursts[1].weight;
+        let open = match open_from {
+            Some(weight) => bursts.iter().take_while(|b| b.weight >= weight).count(),
+            None => usize::from(bursts.len() > 1 && bursts[0].weight > bursts[1].weight),
+        };
         for (i, (b, g)) in bursts.iter().zip(&grants).enumerate() {
             prop_assert!(respects(g.high, &b.bounds), "{b:?} {g:?}");
             prop_assert!(i > 0 || !over_share(b, g), "the first: {b:?} {g:?}");
             prop_assert!(take_back(b, g, true) <= b.current.saturating_sub(b.bounds.floor));
-            if i == 0 && foremost {
+            if i < open {
                 prop_assert_eq!(g.high, b.bounds.original);
                 continue;
             }
@@ -248,7 +264,7 @@ proptest! {
         }
         let spare = (bursts.len() as u64 + 1) * (FIRST_GROWTH + IDLE_GROWTH);
         prop_assert!(growth <= headroom.max(0) as u64 + spare, "{growth} of {headroom}");
-        prop_assert_eq!(share(&bursts, headroom), grants);
+        prop_assert_eq!(share(&bursts, headroom, open_from), grants);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::time::Instant;
 impl Controller {
     /// Looks at an agent in LLM wait.
     pub(super) fn review(&mut self, id: u64, now: Instant) {
-        let (tunables, pressed) = (&self.tunables, self.pressed);
+        let (tunables, pressed) = (&self.tunables, self.pressed());
         let Some(a) = self.agents.get_mut(&id) else { return };
         let waited = now.duration_since(a.since);
         if a.knob.foreign || now < a.review_at || (waited < tunables.settle && !pressed) {
