@@ -6,7 +6,7 @@
 //! agent of more weight, and where memory really ends.
 
 use super::agent::Agent;
-use super::controller::Controller;
+use super::controller::{Controller, TICK_IDLE};
 use super::knobs::is_gone;
 use super::limit::mb;
 use super::policy::Tunables;
@@ -81,11 +81,12 @@ impl Pressure {
     /// The pressure on a host that is short of memory and keeps `reserve` bytes; `self` is the last answer. Ends
     /// only well below where it begins.
     pub fn next(self, reserve: u64, signs: &Signs) -> Pressure {
+        let Some((lightest, heaviest)) = signs.rivals.weights else { return Pressure::None };
         let least = reserve.min(signs.swap_total / 4);
         let least = if self == Pressure::Memory { least.saturating_add(least / 2) } else { least };
         if signs.swap_free.min(signs.rivals.swap) <= least || (signs.thrashes && signs.rivals.bursts > 1) {
             Pressure::Memory
-        } else if signs.rivals.weights.is_some_and(|(least, most)| least < most) {
+        } else if lightest < heaviest {
             Pressure::Weight
         } else {
             Pressure::None
@@ -122,7 +123,9 @@ impl Controller {
         self.short = self.tunables.is_short(self.short, self.host.available, self.stalls.others_pct());
         let thrashes = thrashes(&mut self.thrashed, self.host.full_avg10, now);
         self.pressure = if self.short {
-            if !was.0 || now >= self.checked + super::controller::TICK_IDLE {
+            let bursts = self.agents.values().filter(|a| a.phase == Phase::Tool).count();
+            let changed = !was.0 || bursts != self.rivals.bursts;
+            if changed || now >= self.checked + TICK_IDLE {
                 self.rivals = Rivals::of(self.agents.values(), now);
             }
             let (swap_free, swap_total) = (self.host.swap_free, self.host.swap_total);
@@ -186,6 +189,11 @@ mod tests {
         assert_eq!(next(Pressure::None, none), Pressure::Memory, "no swap at all");
         // A little swap is not none for being less than the reserve.
         assert_eq!(next(Pressure::Memory, Signs { swap_total: 500 * MB, ..free(400) }), Pressure::None);
+        assert_eq!(
+            next(Pressure::None, Signs { rivals: Rivals::default(), ..none }),
+            Pressure::None,
+            "by nobody"
+        );
         let barred = Rivals { swap: 0, ..equals().rivals };
         assert_eq!(
             next(Pressure::None, Signs { rivals: barred, ..equals() }),
