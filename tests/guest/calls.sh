@@ -20,6 +20,7 @@ explain() {
 	fact "$name" $?
 }
 long=$(cat /tmp/long.pid)
+wait_for 20 grep -q . "/proc/$long/task/$long/children"
 read -r child _ </proc/"$long"/task/"$long"/children
 fact long_pid "$long"
 fact child_pid "$child"

@@ -58,7 +58,7 @@ swap_on_zram() {
 refused() {
 	name=$1
 	shift
-	timeout 20 "$@" </dev/null >/out/$name.out 2>/out/$name.err
+	timeout 120 "$@" </dev/null >/out/$name.out 2>/out/$name.err
 	fact "$name" $?
 	fact "${name}_state" "$(state)"
 }

@@ -34,9 +34,11 @@ sleep 5
 enter agents/old sh -c "agentload burn --stages $(growing 20 20 300); exit 0" &
 old=$!
 sleep 2.5
+had=$(high_events new)
 enter agents/new sh -c "agentload burn --stages $(growing 20 20 300); exit 0" &
 new=$!
-wait_for 60 said 'agent "new".*\(later burst\|share of headroom\)'
+is_held() { [ "$(high_events new)" -gt "$had" ]; }
+wait_for 60 is_held
 fact new_held $?
 wait $old
 fact old_status $?

@@ -53,7 +53,13 @@ hog taskset 4
 second=$pid
 hog taskset 8
 other=$pid
-sleep 0.2
+pinned() {
+	ticks $first
+	[ $on = 2 ] || return 1
+	ticks $other
+	[ $on = 3 ]
+}
+wait_for 20 pinned
 strays=0
 i=0
 while [ $i -lt 40 ]; do

@@ -18,7 +18,7 @@ mkdir $cg/agents/late
 (enter agents/late sleep 0.3)
 timeout 3 scx_agent --monitor 0.5 >/out/monitor.out 2>/out/monitor.err
 rmdir $cg/agents/late
-sleep 0.5
+wait_for 20 grep -q agent_gone /out/events.jsonl
 stop_scheduler TERM
 fact term_status $status
 fact term_state "$(state)"

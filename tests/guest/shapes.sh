@@ -75,7 +75,17 @@ container init /tmp/init
 mkdir $cg/system.slice/docker-late.scope
 # Found when the framework shows up, which may be late.
 enter system.slice/docker-late.scope /bin/sh -c 'sleep 0.5; /tests/claude call2; exit 0' &
-sleep 3
+told() { # told EVENT MORE: how many such lines
+	grep "\"event\":\"$1\"" /out/auto.jsonl | grep -c "$2"
+}
+all_told() {
+	[ "$(told agent '')" -ge 6 ] || return 1
+	for name in ${with##*/} docker-init docker-late docker-script; do
+		[ "$(told call_end "$name")" -ge 1 ] || return 1
+	done
+}
+wait_for 60 all_told
+sleep 1 # others are not found
 stop_scheduler TERM
 mv /tmp/facts /out/facts
 fact auto_status $status
