@@ -39,7 +39,8 @@ begin first
 fact socket_mode "$(stat -c %a /run/scx/root/stats)"
 
 ### paused: nothing runs, memory goes
-wait_for 20 sh -c "[ $(used held) -ge 100 ]"
+grown() { [ "$(used held)" -ge 100 ]; }
+wait_for 20 grown
 fact used_before "$(used held)"
 tell pause pause held --for 3000
 wait_for 10 frozen_is held 1
@@ -136,14 +137,15 @@ kill $calls
 mkdir $cg/agents/waits /tmp/waits
 cat >/tmp/waits/claude <<'END'
 #!/bin/sh
-/bin/sh -c 'sleep 2; exit 7'
+/bin/sh -c '>/tmp/waits/begun; sleep 2; exit 7'
 echo $? >/tmp/waits/status
 sleep 60
 END
 chmod +x /tmp/waits/claude
 enter agents/waits setsid /tmp/waits/claude &
 waits=$!
-wait_for 30 sh -c "scx_agent calls --running | grep -q 'exit 7'"
+# It is to be paused within 2 s, so nothing is asked before.
+wait_for 30 [ -e /tmp/waits/begun ]
 tell waits_pause pause waits
 sleep 7
 fact waits_meanwhile "$(cat /tmp/waits/status 2>/dev/null)"
