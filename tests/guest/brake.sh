@@ -11,9 +11,7 @@ echo 200 >$cg/agents/old/cpu.weight
 
 MB=256 # pages
 said() { grep -q "$1" /out/$log.err; }
-# How often the newer one has run into its limit.
-limited() { sed -n 's/^high //p' $cg/agents/new/memory.events; }
-is_held() { [ "$(limited)" -gt "$had" ]; }
+is_held() { [ "$(high_events new)" -gt "$had" ]; }
 used_us() { sed -n 's/^usage_usec //p' $cg/agents/new/cpu.stat; }
 # share SECONDS: how much of one CPU the agent has meanwhile, in percent.
 share() {
@@ -32,7 +30,7 @@ calls() {
 	enter agents/old agentload burn --stages 3000000000:0:1:$((20 * MB)) &
 	enter agents/new agentload burn --stages 3000000000:0:1:$((20 * MB)) &
 	sleep 3
-	had=$(limited)
+	had=$(high_events new)
 	enter agents/old sh -c "agentload burn --stages $grow; exit 0" &
 	sleep 1
 	enter agents/new sh -c "agentload burn --stages $grow & while :; do :; done" &

@@ -39,7 +39,7 @@ gone() { [ ! -d /proc/$grower ]; }
 wait_for 120 gone
 fact grown $?
 fact peak "$(cat $cg/agents/grows/memory.peak)"
-fact throttled "$(sed -n 's/^high //p' $cg/agents/grows/memory.events)"
+fact throttled "$(high_events grows)"
 stop_scheduler TERM
 fact status $status
 fact high "$(high)"

@@ -54,6 +54,9 @@ swap_on_zram() {
 	swapon /dev/zram0
 }
 
+# high_events AGENT: how often it has run into its memory.high.
+high_events() { sed -n 's/^high //p' $cg/agents/$1/memory.events; }
+
 # refused NAME COMMAND...: a command that should fail; its status and what it said.
 refused() {
 	name=$1

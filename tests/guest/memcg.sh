@@ -128,7 +128,7 @@ alive $call
 fact still_then $?
 wait $call
 fact delayed_ms "$(cat /tmp/delayed)"
-fact high_events "$(sed -n 's/^high //p' $cg/agents/a-new/memory.events)"
+fact high_events "$(high_events a-new)"
 fact oom_kills "$(sed -n 's/^oom_kill //p' $cg/agents/memory.events)"
 # The daemon's end is the end of the delay.
 call ends

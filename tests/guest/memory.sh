@@ -9,7 +9,6 @@ echo "+cpu +memory" >$cg/agents/cgroup.subtree_control
 MB=256 # pages
 high() { cat $cg/agents/$1/memory.high; }
 current() { cat $cg/agents/$1/memory.current; }
-high_events() { sed -n 's/^high //p' $cg/agents/$1/memory.events; }
 is() { [ "$(high $1)" = "$2" ]; }
 isnt() { [ "$(high $1)" != "$2" ]; }
 below() { [ "$(current $1)" -lt "$2" ]; }

@@ -11,7 +11,6 @@ mkdir $cg/agents/old $cg/agents/new $cg/agents/busy
 echo 200 >$cg/agents/busy/cpu.weight
 
 MB=256 # pages
-high_events() { sed -n 's/^high //p' $cg/agents/$1/memory.events; }
 said() { grep -q "$1" /out/pressure.err; }
 # growing N MB MS: stages of a call that grows N times by MB, one step in MS.
 growing() {

@@ -27,15 +27,15 @@ hog 0
 hog 1
 hog 2
 hog 4
-held() { cores && [ $cores = 3 ]; }
-wait_for 60 held
+sleep 2
+cores
 fact held $cores
 for pid in $hogs; do taskset -p ff $pid >/dev/null; done
-# Until twenty looks in a row find each on a core of its own; a host that is busy stops CPUs for a while.
+sleep 1
 n=0 apart=0
-while [ $apart -lt 20 ] && [ $n -lt 150 ]; do
+while [ $n -lt 20 ]; do
 	cores
-	[ $cores = 4 ] && apart=$((apart + 1)) || apart=0
+	[ $cores != 4 ] || apart=$((apart + 1))
 	looks="$looks $cores"
 	pause 0.2
 	n=$((n + 1))

@@ -83,7 +83,7 @@ impl Controller {
         let needs = a.grew.is_some_and(|at| at.elapsed() < policy::NEEDS);
         (a.current, a.high_events) = (current, Some(events));
         let found = if a.apart == Apart::Yes { a.calls_high } else { found };
-        let burst = Burst { current, needs, weight: a.cgroup.weight().unwrap_or(100), bounds };
+        let burst = Burst { current, needs, weight: a.cgroup.weight()?, bounds };
         Ok((burst, self.budget(id).unwrap_or(found)))
     }
 }

@@ -217,12 +217,9 @@ impl Cgroup {
     /// cpu.weight, 100 where the cpu controller is off.
     ///
     /// # Errors
-    /// The cgroup is gone, or the file cannot be read.
+    /// As memory.current cannot be read, either: see [`is_gone`].
     pub fn weight(&self) -> io::Result<u64> {
-        match self.number("cpu.weight") {
-            Err(e) if is_gone(&e) => self.current().map(|_| 100),
-            weight => weight,
-        }
+        self.number("cpu.weight").or_else(|_| self.current().map(|_| 100))
     }
 
     /// How much more its memory.swap.max lets it swap out, in bytes; u64::MAX without such a limit.

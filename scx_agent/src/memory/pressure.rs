@@ -7,9 +7,8 @@
 
 use super::agent::Agent;
 use super::controller::{Controller, TICK_IDLE};
-use super::knobs::is_gone;
 use super::limit::mb;
-use super::policy::Tunables;
+use super::policy::{self, Tunables};
 use crate::agents::Phase;
 use log::info;
 use std::sync::atomic::Ordering;
@@ -61,11 +60,7 @@ impl Rivals {
     fn of<'a>(agents: impl Iterator<Item = &'a Agent>, now: Instant) -> Rivals {
         let mut all = Rivals::default();
         for a in agents.filter(|a| a.phase != Phase::LlmWait || now.duration_since(a.since) < RETURNS) {
-            let weight = match a.cgroup.weight() {
-                Ok(weight) => weight,
-                Err(e) if is_gone(&e) => continue,
-                Err(_) => 100,
-            };
+            let Ok(weight) = a.cgroup.weight() else { continue };
             let (least, most) = all.weights.unwrap_or((weight, weight));
             all.weights = Some((least.min(weight), most.max(weight)));
             all.bursts += usize::from(a.phase == Phase::Tool);
@@ -156,7 +151,7 @@ impl Controller {
     /// The longest time until the next look at a host with bursts: one that has swap decides nothing.
     pub(super) fn look_again(&self) -> Duration {
         match self.short && !self.pressed() {
-            true => super::policy::LOOK_MAX.max(Tunables::rest(self.look_took)),
+            true => policy::LOOK_MAX.max(Tunables::rest(self.look_took)),
             false => self.tunables.next_look(self.host.available, self.lost_per_s, self.look_took),
         }
     }
